@@ -28,7 +28,7 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.events.broker_events import discard_event
 from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
-from broker.core.policy_analysis.personas import Analysis, Progress
+from broker.core.policy_analysis.sample_logins import Analysis, Progress
 from broker.core.report.disclosures import find_disclosures
 from broker.core.report.policy_report import LibraryAnswers, PolicyReport
 from broker.use_cases.policy_trials.login_trials import TrialSite

@@ -10,7 +10,7 @@ from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.login.site import Site
-from broker.core.policy_analysis.personas import Analysis
+from broker.core.policy_analysis.sample_logins import Analysis
 from broker.core.report.disclosures import find_disclosures
 from broker.core.report.policy_report import LibraryAnswers, PolicyReport
 

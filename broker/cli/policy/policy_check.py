@@ -15,9 +15,9 @@ from broker.configuration.policies.examples import find_failed_examples, noon, r
 from broker.configuration.policies.file_checks import make_faults
 from broker.core.errors import ConfigurationFaults
 from broker.core.policy.model import PolicySet
-from broker.core.policy_analysis.findings import Findings, simulate_personas
-from broker.core.policy_analysis.persona_words import write_options
-from broker.core.policy_analysis.personas import Analysis
+from broker.core.policy_analysis.findings import Findings, simulate_sample_logins
+from broker.core.policy_analysis.login_options import write_options
+from broker.core.policy_analysis.sample_logins import Analysis
 
 _BESIDE: Final = {
     "diff": "policy.policy_diff:diff_policies",
@@ -59,9 +59,9 @@ def check_policies(
     warnings = [*checked.warnings]
     closing = [f"{count} policies, {digest[:12]}: well"]
     if not no_analysis:
-        trial = Analysis((policies,), (checked.site,), moment, report_progress=show_progress)
-        analysed = simulate_personas(trial)
-        warnings += map(str, analysed.find_useless_rules(policies, trial.services))
+        analysis = Analysis((policies,), (checked.site,), moment, report_progress=show_progress)
+        analysed = simulate_sample_logins(analysis)
+        warnings += map(str, analysed.find_useless_rules(policies, analysis.services))
         logins = _list_untried(analysed, policies, moment)
         found |= {"logins": analysed.logins, "untried": logins}
         closing.append(f"analysis: {analysed.logins} logins were tried")

@@ -22,7 +22,7 @@ from broker.cli.output import (
 from broker.configuration.policies.git_revisions import folder_at
 from broker.core.login.site import find_named_services
 from broker.core.policy_analysis.differences import find_differences
-from broker.core.policy_analysis.personas import Analysis
+from broker.core.policy_analysis.sample_logins import Analysis
 from broker.use_cases.policy_trials.rendering import change_row, change_sentences, every_change
 
 _SETS: Final = 2  # that are compared

@@ -25,8 +25,8 @@ from broker.configuration.strict_yaml import YamlSequence, read_file
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Condition, PolicySet
-from broker.core.policy_analysis.persona_words import write_options
-from broker.core.policy_analysis.personas import LoginFilter
+from broker.core.policy_analysis.login_options import write_options
+from broker.core.policy_analysis.sample_logins import LoginFilter
 from broker.core.policy_analysis.site_rules import Breach, SiteRule, find_breaches
 
 _RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
@@ -215,5 +215,5 @@ def _report_breaches(
         found = breach.deviation
         line = f" ({found.place})" if found.place else ""
         what = f"{rule.name!r} does not hold: {breach.service} {found.what}{line}"
-        persona = write_options(breach.login, (policies,), rule.when.conditions)
-        yield Fault(str(rule.place), what, f"e.g. {persona}")
+        sample = write_options(breach.login, (policies,), rule.when.conditions)
+        yield Fault(str(rule.place), what, f"e.g. {sample}")

@@ -1,1 +1,1 @@
-"""Analysis of policy sets: personas are played through the engine of live logins."""
+"""Analysis of policy sets: sample logins are played through the engine of live logins."""

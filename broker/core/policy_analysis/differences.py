@@ -1,4 +1,4 @@
-"""The changes between two policy sets: one row for each, with a persona that shows it."""
+"""The changes between two policy sets: one row for each, with a sample login that shows it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ from broker.core.login.login_simulation import SIMULATION_HMACS, agree
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicyLine
 from broker.core.policy_analysis.effects import Effect, Topic, find_effects
-from broker.core.policy_analysis.personas import Analysis
 from broker.core.policy_analysis.plays import Play, iter_plays
+from broker.core.policy_analysis.sample_logins import Analysis
 
 AT: Final = " at "  # between an affiliation and the institution of an exception
 MOVES: Final = " -> "  # between the affiliations before and after
@@ -37,7 +37,7 @@ _AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change for a persona: its direction, its text, and the line that causes it.
+    """A change for a sample login: its direction, its text, and the line that causes it.
 
     ``value`` is an attribute value that is now released, or no longer is. ``in_old_set`` is True if
     ``place`` is a line of the old set.
@@ -139,7 +139,7 @@ def _is_asked_again(play: Play, now: datetime) -> bool:
 
 
 def find_changes(played: tuple[PlayedLogin, ...], analysis: Analysis) -> Iterator[Change]:
-    """Yield the changes for one persona at one service, from the old set to the new one."""
+    """Yield the changes for one sample login at one service, from the old set to the new one."""
     old, new = played
     changes = [*_compare_admission(old, new), *_compare_effects(played, analysis)]
     if not changes and _find_affiliation(old) != _find_affiliation(new):

@@ -8,8 +8,8 @@ from broker.core.entities import Service
 from broker.core.errors import Fault
 from broker.core.login.given_facts import GivenFacts
 from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
-from broker.core.policy_analysis.personas import Analysis
 from broker.core.policy_analysis.plays import Play, iter_plays
+from broker.core.policy_analysis.sample_logins import Analysis
 
 # The reason codes with which each key under ``require`` refuses a person.
 _REFUSES: Final = {
@@ -29,7 +29,7 @@ Decided = tuple[str, str, str, str]
 
 @dataclass(slots=True)
 class Findings:
-    """The results of all personas; ``reached`` holds a login for each kind of decision.
+    """The results of all sample logins; ``reached`` holds a login for each kind of decision.
 
     ``used_lines`` are the policy lines that decided at least one login. The second part is the
     name of the attribute for a line that lists a released one, otherwise "". ``withheld`` are
@@ -83,8 +83,8 @@ class Findings:
                 yield Fault(str(require.line_of(key)), f"require {key} refuses nobody")
 
 
-def simulate_personas(analysis: Analysis) -> Findings:
-    """Simulate a login of every persona under the one policy set of ``analysis``.
+def simulate_sample_logins(analysis: Analysis) -> Findings:
+    """Simulate every sample login under the one policy set of ``analysis``.
 
     Return the lines that decided something.
     """

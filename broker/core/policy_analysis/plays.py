@@ -1,4 +1,4 @@
-"""Simulate every persona of a site at every service, under one policy set or two."""
+"""Simulate every sample login of a site at every service, under one policy set or two."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,11 +22,11 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.decision import find_entry
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import Policy, Release
-from broker.core.policy_analysis.personas import (
+from broker.core.policy_analysis.sample_logins import (
     ANY_LOGIN,
     Analysis,
-    Persona,
-    PersonaChooser,
+    SampleLogin,
+    SampleLoginChooser,
     ShownValues,
     find_field_sources,
 )
@@ -36,7 +36,7 @@ _MAIL: Final = "mail"
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """A persona at a service, with its result under each set."""
+    """A sample login at a service, with its result under each set."""
 
     login: DescribedLogin
     service: Service
@@ -44,43 +44,43 @@ class Play:
 
 
 def iter_plays(analysis: Analysis) -> Iterator[Play]:
-    """Yield every persona of ``analysis`` at every service that offers its upstream."""
+    """Yield every sample login of ``analysis`` at every service that offers its upstream."""
     for chooser in analysis.choosers():
         upstream = chooser.source.upstream.name
         services = [each for each in analysis.services if analysis.is_offered(each, upstream)]
-        for persona in chooser.personas() if services else ():
+        for sample in chooser.sample_logins() if services else ():
             for service in services:
-                yield from _PersonaAtService(analysis, chooser, persona, service).plays()
+                yield from _SampleLoginAtService(analysis, chooser, sample, service).plays()
 
 
 @dataclass(frozen=True)
-class _PersonaAtService:
-    """A persona at a service: the policies that decide it, and their entries."""
+class _SampleLoginAtService:
+    """A sample login at a service: the policies that decide it, and their entries."""
 
     analysis: Analysis
-    chooser: PersonaChooser
-    persona: Persona
+    chooser: SampleLoginChooser
+    sample: SampleLogin
     service: Service
 
     def plays(self) -> Iterator[Play]:
-        """Yield the persona with each CPR number, borrower and variation of values."""
+        """Yield the sample login with each CPR number, borrower and variation of values."""
         if self.analysis.is_comparison and self._is_same():
             return
-        usual, *others = self.chooser.numbers(self.persona)
-        facts = self.chooser.make_facts(self.persona, usual)
+        usual, *others = self.chooser.numbers(self.sample)
+        facts = self.chooser.make_facts(self.sample, usual)
         yield from self._vary_borrowers(facts, self._list_categories())
         for shown in chain(self._add_own_address(), self._vary_values()):
-            varied = replace(self.persona, shown=shown)
+            varied = replace(self.sample, shown=shown)
             yield from self._vary_borrowers(self.chooser.make_facts(varied, usual))
         if self.analysis.given is ANY_LOGIN and not self._is_looked_up:
             others = others[-1:]  # the kind of number matters for the account only
         for number in others:
-            yield from self._vary_borrowers(self.chooser.make_facts(self.persona, number))
+            yield from self._vary_borrowers(self.chooser.make_facts(self.sample, number))
 
     @cached_property
     def _policies(self) -> list[Policy | None]:
         """The deciding policy of each set."""
-        return [each.policy for each in self.persona.deciding]
+        return [each.policy for each in self.sample.deciding]
 
     @cached_property
     def _entries(self) -> list[Release | None]:
@@ -93,8 +93,8 @@ class _PersonaAtService:
         return any(entry and entry.borrower != "none" for entry in self._entries)
 
     def _is_same(self) -> bool:
-        """Return whether both sets decide the persona by equal rules, so that nothing changes."""
-        before, after = self.persona.deciding
+        """Return whether both sets decide the sample login by equal rules."""
+        before, after = self.sample.deciding
         if (before.key, before.withholds) != (after.key, after.withholds):
             return False
         old, new = (
@@ -104,7 +104,7 @@ class _PersonaAtService:
         return old == new
 
     def _add_own_address(self) -> Iterator[ShownValues]:
-        """Yield the persona's values with a verified address, if it is sent as NameID.
+        """Yield the sample login's values with a verified address, if it is sent as NameID.
 
         The institution asserts an address in its scope, or the person proves one for a policy. The
         same policies still decide.
@@ -117,12 +117,12 @@ class _PersonaAtService:
             if name.endswith(PROOF_DOMAIN):
                 more += [(name, value) for value in values]
         for name, value in more:
-            shown = {**self.persona.shown, name: (value,)}
-            if self.chooser.decides_alike(self.persona, shown):
+            shown = {**self.sample.shown, name: (value,)}
+            if self.chooser.decides_alike(self.sample, shown):
                 yield shown
 
     def _vary_values(self) -> Iterator[ShownValues]:
-        """Yield the persona's values with one attribute changed that leaves or fills a field.
+        """Yield the sample login's values with one attribute changed that leaves or fills a field.
 
         The same policies still decide. Each other kind of value is added. An attribute that fills a
         field is also left out.
@@ -132,14 +132,14 @@ class _PersonaAtService:
         filling = set[str]().union(*map(find_field_sources, rules))
         for name in sorted(filling.union(listed)):
             for values in self._list_other_values(name, fills=name in filling):
-                shown = {key: of for key, of in self.persona.shown.items() if key != name}
+                shown = {key: of for key, of in self.sample.shown.items() if key != name}
                 if values:
                     shown[name] = values
-                if self.chooser.decides_alike(self.persona, shown):
+                if self.chooser.decides_alike(self.sample, shown):
                     yield shown
 
     def _list_other_values(self, name: str, *, fills: bool) -> Iterator[Names]:
-        own = self.persona.shown.get(name, ())
+        own = self.sample.shown.get(name, ())
         if fills and own:
             yield ()
         kept = () if self.chooser.source.is_single(name) else own

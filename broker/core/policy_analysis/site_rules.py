@@ -1,4 +1,4 @@
-"""Check site rules, which must hold for every login, with simulated logins of all personas."""
+"""Check site rules, which must hold for every login, by simulating all sample logins."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,8 +10,8 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.login.site import Site
 from broker.core.policy.deviations import Deviation, Outcome, find_deviations
 from broker.core.policy.model import Expectation, PolicyLine, PolicySet
-from broker.core.policy_analysis.personas import Analysis, LoginFilter
 from broker.core.policy_analysis.plays import iter_plays
+from broker.core.policy_analysis.sample_logins import Analysis, LoginFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Breach:
 def find_breaches(
     rule: SiteRule, policies: PolicySet, site: Site, now: datetime
 ) -> list[Breach] | None:
-    """Check ``rule`` with every persona; return None if it selects none."""
+    """Check ``rule`` with every sample login; return None if it selects none."""
     services = {name: each for name, each in site.services.items() if rule.concerns(each)}
     here = replace(site, services=services)
     found: dict[object, Breach] | None = None

@@ -26,7 +26,7 @@ from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 
 # The reader of a complete map derives these names, as ``national_eid`` does.
 _COMPLETED: Final = frozenset({"cn", "gn", "sn", "displayName"})
-# The likely levels first, so that a persona is a usual person.
+# The likely levels first, so that sample logins are of usual people.
 _LEVELS: Final = (
     Assurance.LOW,
     Assurance.SUBSTANTIAL,
@@ -111,7 +111,7 @@ class Source:
     def split_by_scopes(self, others: Collection["Source"]) -> Iterator["Source"]:
         """Yield the source with the scopes first that another site lacks, then with those alone.
 
-        Personas choose their values in these scopes, the first ones first.
+        Sample logins choose their values in these scopes, the first ones first.
         """
         same = [each.institution for each in others if each.key == self.key]
         if self.institution is None or not same:

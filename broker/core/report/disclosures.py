@@ -1,4 +1,4 @@
-"""Find what each service and the library system receive, by simulating every persona.
+"""Find what each service and the library system receive, by simulating every sample login.
 
 A line of a policy that releases nothing to anybody is not listed.
 """
@@ -14,8 +14,8 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import ProveMailbox
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import BorrowerRule, Field, Policy, Release, ReleasedAttribute
-from broker.core.policy_analysis.personas import Analysis
 from broker.core.policy_analysis.plays import Play, iter_plays
+from broker.core.policy_analysis.sample_logins import Analysis
 
 _SOURCE: Final = "proof."
 _NO_PAGE: Final = "none"

@@ -22,7 +22,7 @@ from broker.core.policy.matching import find_near_misses
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy_analysis.differences import AT, MOVES, Differences, Row
 from broker.core.policy_analysis.effects import Effect, Topic, find_effects
-from broker.core.policy_analysis.persona_words import write_options
+from broker.core.policy_analysis.login_options import write_options
 from broker.use_cases.policy_trials.explanations import Explanation, Replay
 from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite
 
@@ -356,8 +356,8 @@ def _write_sentence(rows: Sequence[Row], sets: Sets, labels: Mapping[str, Text])
         parts.append(f"no longer receives {_list_some(lost, _MOST_PARTS)}")
     what = f"{labels[first.service].en}{between}{'; '.join(parts)}"
     text = f"{_name_people(first.affiliation, sets)}: {what}."
-    persona = f"try {write_options(first.login, sets)}"
-    return [*_write_labelled(first.change.direction, text, 0), *_write_labelled("", persona, 0)]
+    sample = f"try {write_options(first.login, sets)}"
+    return [*_write_labelled(first.change.direction, text, 0), *_write_labelled("", sample, 0)]
 
 
 def _describe_change(row: Row) -> str:

@@ -16,7 +16,7 @@ from broker.core.login.login_simulation import simulate_login
 from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.differences import Direction, Row, find_changes, find_differences
-from broker.core.policy_analysis.personas import Analysis
+from broker.core.policy_analysis.sample_logins import Analysis
 from tests.core.policy_analysis.key_changes import CHANGES, DECIDES_NOTHING, FILES, GUEST, STUDENT, load_policies
 from tests.core.policy_analysis.random_logins import MAPS, SERVICES, SITE, UPSTREAMS, edit_keys, random_logins
 from tests.plugins.core_values import NOW
@@ -139,7 +139,7 @@ def test_a_look_up_at_an_entry_with_need_is_reported(tmp_path: Path) -> None:
 
 
 def find_wider(analysis: Analysis, service: Service, logins: Sequence[DescribedLogin]) -> set[tuple[str, str]]:
-    """Return what is wider for a login as each set reads it, by the engine and not by the personas."""
+    """Return what is wider for a login as each set reads it, by the engine and not by the sample logins."""
     both = zip(logins, analysis.sets, strict=True)
     played = [simulate_login(login, service, policies, NOW, SITE) for login, policies in both]
     changes = find_changes(tuple(played), analysis)

@@ -10,8 +10,8 @@ from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
-from broker.core.policy_analysis.findings import simulate_personas
-from broker.core.policy_analysis.personas import Analysis
+from broker.core.policy_analysis.findings import simulate_sample_logins
+from broker.core.policy_analysis.sample_logins import Analysis
 from tests.core.policy_analysis.random_logins import EID, MAPS
 from tests.plugins.core_values import NOW, WORDS
 
@@ -144,7 +144,7 @@ def load_with_fault(seed: Seed, folder: Path) -> PolicySet:
 def analyze(policies: PolicySet) -> list[str]:
     """Return the rules of a set that have no effect at the site of these tests."""
     analysis = Analysis((policies,), (SITE,), NOW)
-    return list(map(str, simulate_personas(analysis).find_useless_rules(policies, analysis.services)))
+    return list(map(str, simulate_sample_logins(analysis).find_useless_rules(policies, analysis.services)))
 
 
 @pytest.mark.slow

@@ -1,13 +1,13 @@
 """Site rules: a login that breaks a rule is reported, even one with a rare value.
 
-The random logins of test_differences.py and test_disclosures.py check that the personas stand for every login.
+The random logins of test_differences.py and test_disclosures.py check that the sample logins stand for every login.
 """
 
 import pytest
 
 from broker.core.policy.matching import value_allowed
 from broker.core.policy.model import Condition, Expectation, PolicyLine, PolicySet, ReleasedAttribute
-from broker.core.policy_analysis.personas import LoginFilter
+from broker.core.policy_analysis.sample_logins import LoginFilter
 from broker.core.policy_analysis.site_rules import SiteRule, find_breaches
 from tests.core.policy_analysis.random_logins import SITE
 from tests.plugins.core_values import NOW, PLACE, WORDS, make_alternative, make_policy, make_release

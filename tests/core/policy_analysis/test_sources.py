@@ -9,7 +9,7 @@ from broker.core.login.given_facts import GivenFacts, describe_login
 from broker.core.login.site import Site
 from broker.core.policy.model import Policy, PolicySet
 from broker.core.policy_analysis.differences import find_differences
-from broker.core.policy_analysis.personas import Analysis
+from broker.core.policy_analysis.sample_logins import Analysis
 from broker.core.policy_analysis.sources import list_sources
 from tests.core.policy_analysis.random_logins import LOCAL, MAPS, SITE, UNIVERSITY, UPSTREAMS
 from tests.plugins.core_values import NOW, make_alternative, make_policy, make_release

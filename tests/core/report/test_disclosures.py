@@ -9,7 +9,7 @@ from broker.core.entities import Service
 from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.policy.model import PolicySet, ReleasedAttribute
-from broker.core.policy_analysis.personas import Analysis
+from broker.core.policy_analysis.sample_logins import Analysis
 from broker.core.report.disclosures import Disclosures, find_disclosures
 from tests.core.policy_analysis.random_logins import SERVICES, SITE, draw_policies, random_logins
 from tests.plugins.core_values import NOW, PLACE, WORDS, make_alternative, make_policy, make_release

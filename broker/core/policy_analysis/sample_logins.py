@@ -1,7 +1,7 @@
-"""Choose personas: logins from one source that differ in all that policies can tell apart.
+"""Choose sample logins: logins from one source that differ in all that policies can tell apart.
 
-A persona meets the conditions of no alternative, of one, or of two. It may have one affiliation or
-proof more. The engine of real logins decides each of them.
+A sample login meets the conditions of no alternative, of one, or of two. It may have one more
+affiliation or proof. The engine of real logins decides each of them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -97,7 +97,7 @@ ANY_LOGIN: Final = LoginFilter()
 
 @dataclass(frozen=True)
 class Analysis:
-    """The personas of a site under one policy set, or under two that are compared.
+    """The sample logins of a site under one policy set, or under two that are compared.
 
     ``sites`` are one site for all sets, or one for each. ``given`` selects logins.
     """
@@ -130,7 +130,7 @@ class Analysis:
         there = (site.services.get(service.name) for site in self.sites)
         return any(each is not None and upstream in each.methods for each in there)
 
-    def choosers(self) -> "Iterator[PersonaChooser]":
+    def choosers(self) -> "Iterator[SampleLoginChooser]":
         """Yield the chooser of each source."""
         sources: list[Source] = []
         for site in self.sites:  # an institution that differs between the sites is a source twice
@@ -139,7 +139,7 @@ class Analysis:
         for position, source in enumerate(sources):
             self.report_progress(position, len(sources))
             if not self.given.upstreams or source.upstream.name in self.given.upstreams:
-                yield PersonaChooser(source, self)
+                yield SampleLoginChooser(source, self)
         self.report_progress(len(sources), len(sources))
 
     @property
@@ -239,7 +239,7 @@ Deciding = tuple[DecidingPolicy, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Persona:
+class SampleLogin:
     """A login without CPR number, age and borrower, and the policies that decide it."""
 
     shown: ShownValues
@@ -249,8 +249,8 @@ class Persona:
 
 
 @dataclass(frozen=True)
-class PersonaChooser:
-    """Chooses the personas of one source."""
+class SampleLoginChooser:
+    """Chooses the sample logins of one source."""
 
     source: Source
     analysis: Analysis
@@ -296,30 +296,30 @@ class PersonaChooser:
         proofs = (name for name in self.values if name.endswith(PROOF_DOMAIN))
         return (*extras, *((name, self.values[name][-1]) for name in proofs))
 
-    def personas(self) -> Iterator[Persona]:
-        """Yield one persona for each way in which the sets decide at this source."""
+    def sample_logins(self) -> Iterator[SampleLogin]:
+        """Yield one sample login for each way in which the sets decide at this source."""
         seen = set()
         for shown, level in product(self._iter_values(), self.source.levels):
             for intent, deciding in self._iter_deciding(shown, level):
-                persona = Persona(shown, level, intent, deciding)
-                key = self._make_key(persona)
+                sample = SampleLogin(shown, level, intent, deciding)
+                key = self._make_key(sample)
                 if key not in seen:
                     seen.add(key)
-                    yield self._add_usual_values(persona)
+                    yield self._add_usual_values(sample)
 
-    def decides_alike(self, persona: Persona, shown: ShownValues) -> bool:
-        """Return whether the same policies decide the persona with other values."""
-        deciding = self._decide(shown, persona.level, persona.intent)
+    def decides_alike(self, sample: SampleLogin, shown: ShownValues) -> bool:
+        """Return whether the same policies decide the sample login with other values."""
+        deciding = self._decide(shown, sample.level, sample.intent)
         return all(
-            one.key == other.key for one, other in zip(deciding, persona.deciding, strict=True)
+            one.key == other.key for one, other in zip(deciding, sample.deciding, strict=True)
         )
 
-    def make_facts(self, persona: Persona, number: CprNumber) -> GivenFacts:
-        """Return the facts of the persona, with a kind of CPR number and an age."""
+    def make_facts(self, sample: SampleLogin, number: CprNumber) -> GivenFacts:
+        """Return the facts of the sample login, with a kind of CPR number and an age."""
         upstream, institution = self.source.key
-        attributes = dict(persona.shown)
+        attributes = dict(sample.shown)
         proved = {}
-        for name, values in persona.shown.items():
+        for name, values in sample.shown.items():
             if name.endswith(PROOF_DOMAIN):
                 del attributes[name]
                 proved[name.removesuffix(PROOF_DOMAIN)] = f"someone@{values[0]}"
@@ -332,19 +332,19 @@ class PersonaChooser:
             upstream,
             institution,
             attributes=attributes,
-            assurance=persona.level,
+            assurance=sample.level,
             cpr=cpr,
             age=age,
-            intent=persona.intent,
+            intent=sample.intent,
             proved=proved,
         )
 
-    def numbers(self, persona: Persona) -> Iterator[CprNumber]:
+    def numbers(self, sample: SampleLogin) -> Iterator[CprNumber]:
         """Yield the kinds of CPR number with the ages that matter, the usual one first."""
         if not self.source.asserts_cpr:
             yield "none", None
             return
-        limits = {each.policy.require.age for each in persona.deciding if each.policy}
+        limits = {each.policy.require.age for each in sample.deciding if each.policy}
         ages = self.analysis.given.ages
         if ages is not None:
             limits |= {ages.start, ages.stop}
@@ -408,15 +408,15 @@ class PersonaChooser:
             if value not in own and not (own and self.source.is_single(name)):
                 yield {**shown, name: tuple(sorted((*own, value)))}
 
-    def _add_usual_values(self, persona: Persona) -> Persona:
-        """Return the persona with an unnamed value for each attribute that it lacks."""
+    def _add_usual_values(self, sample: SampleLogin) -> SampleLogin:
+        """Return the sample login with an unnamed value for each attribute that it lacks."""
         for name, values in self.values.items():
-            if name in {*persona.shown, *AFFILIATIONS, CATEGORY} or name.endswith(PROOF_DOMAIN):
+            if name in {*sample.shown, *AFFILIATIONS, CATEGORY} or name.endswith(PROOF_DOMAIN):
                 continue
-            more = {**persona.shown, name: values[-1:]}
-            if self.decides_alike(persona, more):
-                persona = replace(persona, shown=more)
-        return persona
+            more = {**sample.shown, name: values[-1:]}
+            if self.decides_alike(sample, more):
+                sample = replace(sample, shown=more)
+        return sample
 
     def _iter_deciding(
         self, shown: ShownValues, level: Assurance | None
@@ -463,9 +463,9 @@ class PersonaChooser:
                 attributes[name] = tuple(known)
         return LoginFacts(self.source.upstream.name, Attributes(attributes), level, intent=intent)
 
-    def _make_key(self, persona: Persona) -> object:
-        """Return a value that is equal for personas that no later step tells apart."""
-        deciding, intent = persona.deciding, persona.intent
+    def _make_key(self, sample: SampleLogin) -> object:
+        """Return a value that is equal for sample logins that no later step tells apart."""
+        deciding, intent = sample.deciding, sample.intent
         policies = list(filter(None, (each.policy for each in deciding)))
         relevant = frozenset[str]().union(*map(_find_relevant_attributes, policies))
         needs_intent = intent in self.analysis.given.intents or any(
@@ -474,11 +474,11 @@ class PersonaChooser:
         return (
             tuple(each.key for each in deciding),
             deciding[0].alternative if len(deciding) == 1 else None,
-            persona.level if self.analysis.given.levels else None,
-            self._compare_level(persona.level, policies),
-            _find_highest_rank(persona.shown),
+            sample.level if self.analysis.given.levels else None,
+            self._compare_level(sample.level, policies),
+            _find_highest_rank(sample.shown),
             _find_withholding_sets(deciding, policies),
-            relevant.intersection(persona.shown),
+            relevant.intersection(sample.shown),
             intent if needs_intent else None,
         )
 

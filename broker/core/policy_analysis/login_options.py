@@ -1,4 +1,4 @@
-"""Write a persona as options of ``broker policy try``."""
+"""Writes a login as options of ``broker policy try``."""
 
 import shlex
 from collections.abc import Iterator
