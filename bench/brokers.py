@@ -63,7 +63,9 @@ def broker_running(setup: Setup) -> Iterator[Running]:
     """Run a broker in a throw-away folder, with asta's consent on file and her borrower made."""
     memory = "/dev/shm" if setup.memory_disk and Path("/dev/shm").is_dir() else None  # noqa: S108 - a private folder below it
     with tempfile.TemporaryDirectory(prefix="bench-", dir=memory) as folder:
-        setting = demo_folder.write(Path(folder) / "demo", free_ports(), datetime.now(UTC), store=setup.store)
+        setting = demo_folder.write(
+            Path(folder) / "demo", free_ports(), datetime.now(UTC), store=setup.store, key_size=2048
+        )
         setting.save_party_keys()
         text = setting.config.read_text().replace("workers = 2", f"workers = {setup.workers}")
         text = re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text)
