@@ -1,7 +1,7 @@
 """The ports of enrolments, with the deadlines, hashes and audit events that all parts use."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -17,7 +17,7 @@ from broker.core.person_record import PersonRecord
 from broker.core.ports import LibrarySystem, Write
 from broker.use_cases.pins.borrower_pins import BorrowerPins
 from broker.use_cases.storage.person_records import PersonRecords
-from broker.use_cases.storage.records import Lease
+from broker.use_cases.storage.records import Lease, dump
 
 # A call of the worker may take so long; a request waits less.
 CALL: Final = timedelta(seconds=15)
@@ -66,7 +66,7 @@ class EnrolmentPorts:
         Its expiry is left out, which moves every day, and so are the person's answer and language.
         """
         lasting = replace(wanted, expires=date.min, upgrade=False, language="")
-        return self.hmacs.compute("wanted-borrower", str(asdict(lasting)))
+        return self.hmacs.compute("wanted-borrower", dump(lasting).decode())
 
     def check_first_match(
         self, record: PersonRecord | None, borrower: Borrower, email: str | None, language: str
