@@ -34,15 +34,15 @@ def _plain(_: Forge) -> bytes:
 
 
 def _sign_with_change(change: Callable[[Any], object], xml: str = FEED) -> Make:
-    return lambda forge: metadata_feeds.sign_feed_with(xml, forge.upstream.key.xml, change=change)
+    return lambda forge: metadata_feeds.sign_feed_with(xml, forge.upstream.xml, change=change)
 
 
 def _sign_with(xml: str = FEED, **how: Any) -> Make:
-    return lambda forge: metadata_feeds.sign_feed_with(xml, forge.upstream.key.xml, **how)
+    return lambda forge: metadata_feeds.sign_feed_with(xml, forge.upstream.xml, **how)
 
 
 def _change_octets(change: Callable[[bytes], bytes]) -> Make:
-    return lambda forge: change(metadata_feeds.sign_feed_with(FEED, forge.upstream.key.xml))
+    return lambda forge: change(metadata_feeds.sign_feed_with(FEED, forge.upstream.xml))
 
 
 def _set_valid_until(**delta: float) -> Make:
@@ -62,7 +62,7 @@ def _wrap_feed(place: str) -> Make:
     """
 
     def make(forge: Forge) -> bytes:
-        genuine: Any = etree.fromstring(metadata_feeds.sign_feed_with(FEED, forge.upstream.key.xml))
+        genuine: Any = etree.fromstring(metadata_feeds.sign_feed_with(FEED, forge.upstream.xml))
         found = genuine.find(SIGNATURE)
         outer = etree.fromstring(metadata_feeds.build_feed(FORGED).replace('"_f1"', '"_f2"'))
         if place == "child":
@@ -317,7 +317,7 @@ def test_a_comment_splits_no_value(forge: Forge) -> None:
         found.append(etree.Comment(""))
         found[0].tail = ".evil"
 
-    octets = metadata_feeds.sign_feed_with(xml, forge.upstream.key.xml, change=change)
+    octets = metadata_feeds.sign_feed_with(xml, forge.upstream.xml, change=change)
     kept = metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), ONE).entities[ONE]
     assert etree.fromstring(kept.octets).findtext(f".//{{{MD}}}NameIDFormat") == "one.example.evil"
     assert etree.fromstring(octets).tag == ENTITIES

@@ -231,7 +231,7 @@ def sign_with_prefixes(parties: Parties, root: Any, prefixes: str) -> bytes:
     for key_info in made.findall("{*}KeyInfo"):
         made.remove(key_info)
     context = xmlsec.SignatureContext()
-    context.key = parties.hub.key.xml
+    context.key = parties.hub.xml
     context.register_id(assertion, "ID")
     context.sign(made)
     return bytes(etree.tostring(root))

@@ -26,6 +26,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     XENC,
     XENC11,
 )
+from tests.plugins.saml_parties import Party
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"
@@ -70,12 +71,9 @@ def load_keys(*keys: Any) -> list[signature.VerifyKey]:
 
 
 @dataclass(frozen=True, repr=False)
-class Peer:
-    """A party with a key, and with its certificate in a file for the xmlsec1 program."""
+class Peer(Party):
+    """A party whose certificate is in a file for the xmlsec1 program."""
 
-    private: bytes
-    certificate: bytes
-    key: signature.SigningKey
     folder: Path
 
 
@@ -134,7 +132,7 @@ class Forge:
         made = etree.fromstring(_SIGNATURE % {"c14n": c14n, "method": method, "references": parts})
         element.insert(1, made)
         signing = xmlsec.SignatureContext()
-        signing.key = key or self.upstream.key.xml
+        signing.key = key or self.upstream.xml
         for each in element.getroottree().iter(RESPONSE, ASSERTION):
             signing.register_id(each, "ID")
         signing.sign(made)

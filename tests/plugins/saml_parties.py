@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xmlsec
 from lxml import etree
 
 from broker.adapters.saml.idp.identity_provider import IdentityProvider
@@ -74,6 +75,11 @@ class Party:
     private: bytes
     certificate: bytes
     key: signature.SigningKey
+
+    @property
+    def xml(self) -> xmlsec.Key:
+        """The key for xmlsec, which signs what the broker would not."""
+        return encryption.DecryptionKeys.load([self.private]).private[0]
 
 
 def key_descriptor(certificate: bytes, use: str | None = None, after: str = "") -> str:

@@ -198,7 +198,7 @@ def is_accepted_by_careless_reader(raw: bytes, genuine: bytes, parties: Parties)
             if alone.find(SIGNATURE) is None:
                 alone.insert(1, etree.fromstring(etree.tostring(signature, with_tail=False)))
             checking = xmlsec.SignatureContext()
-            checking.key = parties.hub.key.xml
+            checking.key = parties.hub.xml
             checking.register_id(alone, "ID")
             try:
                 checking.verify(alone.find(SIGNATURE))

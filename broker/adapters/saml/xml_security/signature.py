@@ -93,7 +93,6 @@ class SigningKey:
     """One of our RSA keys with its certificate, loaded once."""
 
     private: rsa.RSAPrivateKey
-    xml: xmlsec.Key
     certificate: str  # base64 of the DER form, for KeyInfo
 
     # Cached: OpenSSL checks an RSA key when it loads it, which takes as long as 70 signatures.
@@ -104,9 +103,8 @@ class SigningKey:
         key = load_pem_private_key(private, password=None)
         if not isinstance(key, rsa.RSAPrivateKey):
             raise TypeError("a signing key is an RSA key")
-        xml = xmlsec.Key.from_memory(private, xmlsec.constants.KeyDataFormatPem)
         der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
-        return cls(key, xml, base64.b64encode(der).decode())
+        return cls(key, base64.b64encode(der).decode())
 
 
 def _load_public_key(octets: bytes) -> object:
@@ -162,10 +160,13 @@ def _has_digest(reference: etree._Element, octets: bytes) -> bool:
     method = reference.find(f"{{{DS}}}DigestMethod")
     if method is None:
         return False
-    digest = hashes.Hash(find_hash(method.get("Algorithm", "")))
-    digest.update(octets)
     written = "".join((reference.findtext(f"{{{DS}}}DigestValue") or "").split())
-    return base64.b64encode(digest.finalize()).decode() == written
+    return _compute_digest(octets, method.get("Algorithm", "")) == written
+
+
+def _compute_digest(octets: bytes, algorithm: str) -> str:
+    digest = hashlib.new(find_hash(algorithm).name, octets).digest()
+    return base64.b64encode(digest).decode()
 
 
 def _is_signed_by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> bool:
@@ -189,16 +190,14 @@ def sign(
     change breaks the signature.
     """
     signature = deepcopy(_build_signature(algorithms))
-    for reference in signature.iter(f"{{{DS}}}Reference"):
-        reference.set("URI", f"#{element.get('ID')}")
-    has_issuer = len(element) > 0 and element[0].tag == ISSUER
-    element.insert(int(has_issuer), signature)
-    signing = xmlsec.SignatureContext()
-    signing.key = key.xml
-    signing.register_id(element, "ID")
-    signing.sign(signature)
-    # Add KeyInfo last: xmlsec would write into a KeyInfo that is already there.
+    signed_info, value = signature
+    reference = signed_info[-1]
+    reference.set("URI", f"#{element.get('ID')}")
+    reference[-1].text = _compute_digest(canonicalize(element), algorithms.digest)
+    raw = sign_bytes(canonicalize(signed_info), key, algorithms.method)
+    value.text = base64.b64encode(raw).decode()
     signature.append(deepcopy(_key_info(key.certificate)))
+    element.insert(int(element.find(ISSUER) is not None), signature)
 
 
 # Cached: pysaml2 takes as long to write these as to write a Response, and they never change.

@@ -85,7 +85,7 @@ def test_feeds_signed_by_xmlsec_are_verified(
 def test_a_list_of_prefixes_is_obeyed(written: str, forge: Forge) -> None:
     """A canonicalisation may name prefixes that it writes everywhere; xmlsec does, and so do we."""
     octets = metadata_feeds.sign_feed_with(
-        WRITTEN[written], forge.upstream.key.xml, transforms=(signature_profile.ENVELOPED, LISTING)
+        WRITTEN[written], forge.upstream.xml, transforms=(signature_profile.ENVELOPED, LISTING)
     )
     assert _read(octets, forge, ONE).entities[ONE]
 
