@@ -8,8 +8,15 @@ from playwright.sync_api import Browser, sync_playwright
 
 EXECUTABLE: Final = "/usr/bin/chromium"
 # Features that cost time and that no test sees: the suggestion pages of the address bar, which take more than half of
-# the time to open a window, and the spare process for the next page.
-UNSEEN: Final = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup", "SpareRendererForSitePerProcess")
+# the time to open a window, the spare process for the next page, and a process for each site.
+UNSEEN: Final = (
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxFullPopup",
+    "SpareRendererForSitePerProcess",
+    "IsolateOrigins",
+    "site-per-process",
+)
 # The features that Playwright turns off: Chromium uses only the last list that it receives.
 BY_PLAYWRIGHT: Final = (
     "AvoidUnnecessaryBeforeUnloadCheckSync",
@@ -46,6 +53,7 @@ def chromium() -> Iterator[Browser]:
                 "--disable-quic",
                 "--disable-background-networking",
                 "--no-first-run",
+                "--disable-site-isolation-trials",
                 TURNED_OFF,
             ],
         )
