@@ -1,4 +1,4 @@
-"""The broker for any WSGI server: ``gunicorn broker.wsgi:app``, with ``broker work`` beside it."""
+"""The broker for any WSGI server: ``gunicorn broker.wsgi:app``, together with ``broker work``."""
 
 import sys
 

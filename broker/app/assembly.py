@@ -58,7 +58,7 @@ from broker.use_cases.library_system.guarded_library import (
     GuardedLibrary,
     WaitingSlot,
 )
-from broker.use_cases.library_system.setup_check import LibraryProof
+from broker.use_cases.library_system.setup_check import SetupChecker
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.personal_data.stored_data import StoredData
@@ -248,14 +248,14 @@ class Parts:
         return PersonWorker(ports, RegisterLookUps(ports, register) if register else None)
 
     @cached_property
-    def library_proof(self) -> LibraryProof:
+    def setup_checker(self) -> SetupChecker:
         """The regular check of the library system's set-up."""
 
         def find_expected_setup() -> ExpectedSetup:
             # Only ``broker work`` checks the set-up, and nothing else reloads its policies.
             return ExpectedSetup.from_policies(self.policies.refresh(now()))
 
-        return LibraryProof(self.library, self.store, find_expected_setup, self.tell, now)
+        return SetupChecker(self.library, self.store, find_expected_setup, self.tell, now)
 
     # Persons at a login
 

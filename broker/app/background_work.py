@@ -115,7 +115,7 @@ def _report(parts: assembly.Parts, loop: str, stopping: Event, error: Exception)
 def _upkeep_steps(parts: assembly.Parts) -> Iterator[Step]:
     yield FleetReport(parts, "work").step
     yield lambda: parts.metadata.fetch(assembly.now())
-    yield parts.library_proof.step
+    yield parts.setup_checker.step
     yield StoreSweep(parts.store, assembly.now).step
     yield parts.metrics.count_dropped
     if (messages := parts.messages) is not None:

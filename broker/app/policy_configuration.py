@@ -109,7 +109,7 @@ def check_categories(
     Return the missing categories in sentences, and a note if it could not be asked.
     """
     library = read_library_settings(settings).open(ignore_call)
-    faults = library.prove(ExpectedSetup.from_policies(policies), moment + _TIMEOUT)
+    faults = library.check_setup(ExpectedSetup.from_policies(policies), moment + _TIMEOUT)
     if any(fault.setting == _UNAVAILABLE for fault in faults):
         return (), f"categories were not checked: {settings.library.url} does not answer"
     return tuple(f"library: {fault}" for fault in faults), ""

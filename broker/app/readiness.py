@@ -120,7 +120,7 @@ def _list_stored_notes(parts: Parts, moment: datetime) -> dict[str, str]:
     """Return the notes that need the store; readiness names a store that does not answer."""
     found: dict[str, str] = {}
     with suppress(StoreUnavailable, AuditUnavailable):  # a fault of the store or audit log
-        if faults := parts.library_proof.faults():
+        if faults := parts.setup_checker.faults():
             found["library"] = "; ".join(map(str, faults))
         if sentences := list_differences(parts):
             found["fleet"] = "; ".join(sentences)
@@ -281,7 +281,7 @@ def list_gauges(parts: Parts) -> Iterator[Gauge]:
 
 
 def _list_stored_gauges(parts: Parts) -> Iterator[Gauge]:
-    for fault in parts.library_proof.faults():
+    for fault in parts.setup_checker.faults():
         yield Gauge("broker_library_fault", 1, (fault.setting,))
     listed = parts.enrolment_cases.list_open()
     counts = Counter((each.enrolment.state.value, each.enrolment.reason or "") for each in listed)

@@ -131,23 +131,23 @@ def show_done(sentence: str, *, as_json: bool, **facts: object) -> None:
     click.echo(json.dumps(facts) if as_json else sentence)
 
 
-def show(rows: Sequence[Row], *, as_json: bool, alone: bool = False) -> None:
+def show(rows: Sequence[Row], *, as_json: bool, is_single: bool = False) -> None:
     """Print rows as JSON, as tables on a terminal, or one a line into a pipe.
 
-    ``alone``: print the only row with one fact a line.
+    ``is_single``: print the only row with one fact a line.
     """
     if as_json:
-        click.echo(json.dumps(rows[0] if alone else rows, indent=2, default=str))
+        click.echo(json.dumps(rows[0] if is_single else rows, indent=2, default=str))
     elif sys.stdout.isatty():
-        _show_tables(rows, alone=alone)
+        _show_tables(rows, is_single=is_single)
     else:
-        separator = "\n" if alone else "  "
+        separator = "\n" if is_single else "  "
         for row in rows:
             facts = [f"{name}={_join(value)}" for name, value in row.items() if value not in _EMPTY]
             click.echo(separator.join(facts))
 
 
-def _show_tables(rows: Sequence[Row], *, alone: bool) -> None:
+def _show_tables(rows: Sequence[Row], *, is_single: bool) -> None:
     """Print one table for each kind of row. Print row by row if the table is too wide."""
     from rich.console import Console  # noqa: PLC0415 - only needed on a terminal
 
@@ -158,7 +158,7 @@ def _show_tables(rows: Sequence[Row], *, alone: bool) -> None:
         of_kind = [row for row in rows if row.get("kind") == kind]
         table = _table(of_kind)
         width = console.measure(table, options=unbounded).maximum
-        if not alone and width <= console.width:
+        if not is_single and width <= console.width:
             console.print(table)
             continue
         for row in of_kind:

@@ -61,7 +61,7 @@ def show_person(
     typed = " ".join(name)
     if not typed:
         typed = _find(parts, borrower, login).ids[0]
-    show([find_person(parts, typed).as_row()], as_json=as_json, alone=True)
+    show([find_person(parts, typed).as_row()], as_json=as_json, is_single=True)
 
 
 def find_person(parts: Parts, typed: str) -> FoundPerson:
@@ -138,7 +138,7 @@ def forget(
 
 def _show_outcome(outcome: dict[str, Any], *, as_json: bool) -> None:
     """Print what was done. Exit 1 if something is still in the files of the store."""
-    show([outcome], as_json=as_json, alone=True)
+    show([outcome], as_json=as_json, is_single=True)
     if outcome["pending"]:
         raise SystemExit(FINDINGS)
 

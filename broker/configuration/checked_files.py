@@ -172,7 +172,7 @@ def _step_into(node: YamlNode, step: str | int) -> YamlNode | None:
         for position, item in enumerate(node):
             if step in (position, item):
                 return item
-            # The name of an item is a word alone, or the one key of a mapping.
+            # The name of an item is a single word, or the only key of a mapping.
             if isinstance(item, YamlMapping) and [*item] == [step]:
                 return item[str(step)]
     return None

@@ -10,7 +10,7 @@ from broker.core.identity.cpr import looks_like_cpr
 UNSEEN: Final = re.compile("[\u00a0\u2007\u202f\u3000\u200b\u200c\u200d\u2060\ufeff]")
 # Typographic quotes: word processors put them in place of keyboard quotes.
 TYPOGRAPHIC: Final = tuple("\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb")
-RETYPE_FIX: Final = "remove it, and type a blank anew"
+RETYPE_FIX: Final = "remove it, and type a blank instead"
 _MERGE: Final = re.compile(r"(<{7} |={7}$|>{7} )")
 _TAB: Final = re.compile(" *\t")
 _UNSEEN_INDENT: Final = re.compile(rf"\s*(- |[\w.-]+:|-)?{UNSEEN.pattern}")

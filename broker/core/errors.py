@@ -72,7 +72,7 @@ class BrokerError(Exception):
 
 
 class MessageRefused(BrokerError):
-    """A SAML message that is malformed, hostile or for somebody else; ``cause`` names the check."""
+    """A SAML message that is malformed, hostile or for another party; ``cause`` names the check."""
 
     reason = "message_refused"
     http = 400

@@ -237,7 +237,7 @@ class LibrarySystem(Protocol):
         is made.
         """
 
-    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+    def check_setup(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the faults in the set-up that would break a promise; nothing is written."""
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
@@ -257,7 +257,7 @@ class PersonRegister(Protocol):
     def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
         """Return what the register says about a CPR number; None if it does not know the number."""
 
-    def prove(self, deadline: datetime) -> tuple[SetupFault, ...]:
+    def check_setup(self, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return what in the set-up stops every look-up; nobody is looked up, nothing raised."""
 
 

@@ -65,7 +65,7 @@ class Retention:
         Raises ValueError if the row has no ``long``.
         """
         if not self.end_in_words:
-            raise ValueError(f"a {self.kind} of this row ends by the table alone")
+            raise ValueError(f"the end of a {self.kind} of this row is fixed by the table")
         return end
 
 

@@ -192,7 +192,7 @@ def stop_library(site: Site) -> None:
 
 def check_library(site: Site) -> None:
     """Let the worker check the set-up of a library system that is down."""
-    site.deployment.parts.library_proof.step()
+    site.deployment.parts.setup_checker.step()
 
 
 def wait_for_enrolment(site: Site) -> None:

@@ -61,7 +61,7 @@ def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Pat
 def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts) -> None:
     """A faulty set-up is named and does not make the broker unready."""
     assert "library" not in readiness.notes(parts)
-    parts.library_proof.step()
+    parts.setup_checker.step()
     assert readiness.notes(parts)["library"] == "Koha: no answer: ConnectionError"
     found = [gauge for gauge in list_gauges(parts) if gauge.name == "broker_library_fault"]
     assert [(gauge.labels, gauge.value) for gauge in found] == [(("unavailable",), 1)]

@@ -24,7 +24,7 @@ from broker.core.mail.mailed_codes import CodesEnded, StoredCodes
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Key, StoredRecord
 from broker.core.retention import RecordKind
-from broker.use_cases.library_system.setup_check import ProvedSetup
+from broker.use_cases.library_system.setup_check import CheckedSetup
 from broker.use_cases.logout.sessions import Ended, Pointer
 from broker.use_cases.staff.staff_sessions import StaffBinding, StaffSession
 from broker.use_cases.storage.fleet import ProcessStatus
@@ -45,7 +45,7 @@ TYPES: Final[Mapping[type, RecordKind]] = {
     PersonRecord: "person",
     Pointer: "session",
     ProcessStatus: "machine",
-    ProvedSetup: "figures",
+    CheckedSetup: "figures",
     QueuedMail: "mail",
     Session: "session",
     StaffBinding: "session",

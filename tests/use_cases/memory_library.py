@@ -95,7 +95,7 @@ class Library:
         del deadline
         return self._call("typed", lambda: tuple(each for each in self.borrowers.values() if each.card == text))
 
-    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+    def check_setup(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Find no fault."""
         del expected, deadline
         return ()

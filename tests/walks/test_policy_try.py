@@ -117,7 +117,7 @@ def facts(deployment: Deployment, who: Persona) -> GivenFacts:
     found = deployment.parts.library.find(who.cpr or "", deployment.clock.now() + timedelta(seconds=5))
     if found:
         there = DescribedBorrower(
-            found[0].category, twice=len(found) > 1, expires=found[0].expires, fields=found[0].fields
+            found[0].category, has_duplicate=len(found) > 1, expires=found[0].expires, fields=found[0].fields
         )
         return replace(described, borrower=there)
     return replace(described, borrower=None)

@@ -81,7 +81,7 @@ class CprRegister:
             self._observe("look_up", outcome, time.monotonic() - began)
         return person
 
-    def prove(self, deadline: datetime) -> tuple[SetupFault, ...]:
+    def check_setup(self, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return why the register cannot be used; no person is looked up."""
         try:
             self._probe(moment(deadline, self._timeout))

@@ -1,1 +1,1 @@
-"""Both SAML roles: pysaml2 writes messages, lxml and xmlsec read and verify them, here alone."""
+"""Both SAML roles: pysaml2 writes messages, lxml and xmlsec read and verify them."""

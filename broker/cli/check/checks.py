@@ -27,7 +27,7 @@ from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN
 from broker.core.policy.model import Release
 from broker.core.staff.staff_rules import SUBJECT_ID
-from broker.use_cases.library_system.setup_check import PROOF
+from broker.use_cases.library_system.setup_check import CHECK_TIMEOUT
 
 _MAIL_TIMEOUT: Final = timedelta(seconds=15)
 _STORE_DOWN: Final = (
@@ -94,7 +94,7 @@ def _institutions_without_scope(parts: Parts) -> Iterator[str]:
 
 
 def _work(parts: Parts) -> Iterator[str]:
-    """Yield that no ``broker work`` runs beside a running ``broker serve``."""
+    """Yield a finding if ``broker serve`` runs without ``broker work``."""
     state = parts.config.state
     if metrics.is_serving(state / metrics.FOLDER) and not is_work_running(state):
         yield f"work: {NOT_RUNNING}"
@@ -108,7 +108,7 @@ def _find_reported_faults(parts: Parts) -> Iterator[str]:
     for fault in (*parts.policies.file_faults, *parts.policies.current.warnings):
         yield f"policies: {fault}"
     if parts.register is not None:
-        for found in parts.register.prove(moment + PROOF):
+        for found in parts.register.check_setup(moment + CHECK_TIMEOUT):
             yield f"{found.setting}: {found}"
     for sentence in parts.smtp.probe(moment + _MAIL_TIMEOUT):
         yield f"mail: {sentence}"
@@ -197,7 +197,7 @@ _PIN_UNCHECKED: Final = "the library system does not say whether a PIN is right"
 def find_library_faults(parts: Parts) -> Iterator[str]:
     """Yield the faults of the library system's set-up, and features that it does not support."""
     expected = ExpectedSetup.from_policies(parts.policies.current)
-    for fault in parts.library.prove(expected, now() + PROOF):
+    for fault in parts.library.check_setup(expected, now() + CHECK_TIMEOUT):
         fix = ""
         if fault.setting == _UNAVAILABLE:
             fix = f" ({parts.config.library.url}: {_DOWN})"
@@ -217,7 +217,7 @@ def find_library_faults(parts: Parts) -> Iterator[str]:
 def find_trial_faults(parts: Parts) -> Iterator[str]:
     """Yield the faults that trial borrowers show, and what they could not prove."""
     expected = ExpectedSetup.from_policies(parts.policies.current)
-    trial = parts.library.try_setup(expected, now() + PROOF)
+    trial = parts.library.try_setup(expected, now() + CHECK_TIMEOUT)
     yield from (f"library: {fault}" for fault in trial.faults)
     yield from (f"not proven: {sentence}" for sentence in trial.not_proven)
 

@@ -120,7 +120,7 @@ def _check_stated(listed: ReleasedAttribute) -> _Problems:
     if _is_vouched_for(name) or any(map(looks_like_cpr, listed.states)):
         yield f"{name} cannot be stated", "leave states out: the value comes with the login"
     elif listed.values or any("*" in value for value in listed.states):
-        yield f"{name}: states takes no * and no values beside it", "write states: the value"
+        yield f"{name}: states takes no * and no other values", "write states: the value"
     elif not all(re.fullmatch(pattern, value) for value in listed.states):
         yield f"{name}: no such value is possible", f"it must match {pattern}"
     elif known.single and len(listed.states) > 1:

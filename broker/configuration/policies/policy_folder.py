@@ -116,7 +116,7 @@ def _find_misnamed_files(folder: str, names: Collection[str]) -> Iterator[Fault]
             yield Fault(where, what, "move its files up into this folder")
         elif _RULES.fullmatch(name):
             what = "holds the rules for all files, and is not read here"
-            yield Fault(where, what, "move it beside this folder, as policy_properties.yaml")
+            yield Fault(where, what, "move it next to this folder, as policy_properties.yaml")
         elif is_copy or not name.endswith(_ENDING):
             meant = f"{_MEANT.split(name)[0]}{_ENDING}"
             if is_copy or meant in names:

@@ -33,7 +33,7 @@ _RULES: Final = "Site rules: each must hold of every login there can be, or a ch
 
 
 def _read_age(written: object) -> object:
-    """Turn the short form of ages, one age alone, into the mapping."""
+    """Turn the short form of ages, a single age, into the mapping."""
     if not isinstance(written, str):
         return written
     if not is_whole(written):

@@ -199,7 +199,7 @@ def _find_missing_scope(
         if name in asked and len(upstream.institutions) > 1:
             first = conditions[0]
             what = f"{first.name} has no scope: any institution of {name} may assert it"
-            yield first.place, what, "write schacHomeOrganization beside it"
+            yield first.place, what, "add a condition for schacHomeOrganization"
             return
 
 

@@ -94,14 +94,14 @@ def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
 def _suggest_key(path: KeyPath) -> str:
     """Return the key that may have been meant, of the same table or else of another."""
     key = str(path[-1])
-    beside = list_known_keys(Config, path[:-1])
-    near = did_you_mean(key, beside, spelt=str)
+    known = list_known_keys(Config, path[:-1])
+    near = did_you_mean(key, known, spelt=str)
     if near:
         return near
     for other in keys():
         if other.rpartition(".")[2] == key:
             return f"did you mean {other}?"
-    return f"keys here: {', '.join(beside)}"
+    return f"keys here: {', '.join(known)}"
 
 
 def keys() -> Iterator[str]:

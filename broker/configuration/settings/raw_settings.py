@@ -66,7 +66,7 @@ def find_unfilled(raw: RawSettings) -> "Faults":
             fix = value.partition(FILL_IN)[2].strip(" :\n")
             if str(path[-1]).endswith(SECRET_KEYS):
                 # The value may contain the secret after these words already: do not quote it.
-                fix = "with the secret, and nothing else beside it"
+                fix = "with the secret, and nothing else"
             yield Fault(raw.where(*path), "is to be filled in", fix)
 
 

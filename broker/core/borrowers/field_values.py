@@ -21,7 +21,7 @@ def make_harmless(field: str, value: str) -> str | None:
     """Return ``value`` as it may stand in a borrower field, None where nothing of it may.
 
     A telephone number keeps its ``+``. A mail address is left whole or left out: without its first
-    character it is somebody else's.
+    character it is another person's.
     """
     plain = value.translate(_MARKUP).strip()
     if field == _EMAIL:

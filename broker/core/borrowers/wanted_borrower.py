@@ -31,7 +31,7 @@ class WantedBorrower:
     ``cpr`` is the number to find the borrower by. ``expires`` is the last day of the category, and
     ``pin_to`` the address for the PIN mail of a new borrower, None for no mail. ``upgrade`` is
     False if the person wants to keep the category, or was not asked yet. ``lowers`` are the
-    categories that this login may lower. ``creates`` is False if the person may not enrol alone:
+    categories that this login may lower. ``creates`` is False if the person needs staff to enrol:
     only an existing borrower is used. ``register`` says what is done with the answer of the
     register of persons, None if it is not asked. ``person`` is compared with a borrower.
     ``can_write`` is False if the login may only lower the category.

@@ -123,7 +123,7 @@ class MapRow:
 
     @property
     def friendly_name(self) -> str:
-        """Return the FriendlyName that is written beside the Name."""
+        """Return the FriendlyName that is written in addition to the Name."""
         return _FRIENDLY_NAMES.get(self.wire, self.name)
 
     @property
@@ -206,7 +206,7 @@ def read_attributes(
 ) -> AttributeReading:
     """Read the attributes of a verified assertion of ``institution`` by the map of its issuer.
 
-    ``named_affiliations`` are those that a policy names beside eduPerson's own words.
+    ``named_affiliations`` are those that a policy names in addition to eduPerson's own words.
     Raises AttributesRefused if an identifier is malformed, if an identity attribute has the scope
     of another institution, if two CPR numbers differ, or if the person logged in for a company.
     Other faults withhold the value. Only scopes are changed, to small letters

@@ -46,7 +46,7 @@ _SERIAL: Final = "(?![0-9]{3})[0-9A-Za-z]{3}[0-9](?![0-9A-Za-z])"
 _TWO_DIGITS: Final = re.compile("[0-9][0-9]")
 _ANY_KIND: Final = re.compile(rf"(?<![0-9])(?:{_NUMBER}(?![0-9])|{_DATE}{_SERIAL})")
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
-# Beside ASCII the letters of Danish and its neighbours, which are read as they stand.
+# ASCII and the letters of Danish and its neighbours, which are read as they stand.
 _NOT_LATIN: Final = re.compile(r"[^\x00-\x7f\xc0-\xd6\xd8-\xf6\xf8-\xff]")
 # Characters that are invisible between two digits: zero-width characters, accents, the frame of a
 # keycap.

@@ -16,12 +16,12 @@ BORROWER_STAND_IN: Final = "(a borrower number)"
 class DescribedBorrower:
     """The borrower that the library system has for the person.
 
-    ``twice``: there is a second borrower with the same CPR number. ``fields`` None: as the login
-    would write them.
+    ``has_duplicate``: there is a second borrower with the same CPR number. ``fields`` None: as the
+    login would write them.
     """
 
     category: str
-    twice: bool = False
+    has_duplicate: bool = False
     expires: date | None = None
     fields: Mapping[str, str] | None = field(default=None, repr=False)
 

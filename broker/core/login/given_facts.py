@@ -54,7 +54,7 @@ _NUMBERED: Final = frozenset({"real", "replacement", "constructed"})
 
 @dataclass(frozen=True)
 class GivenFacts:
-    """The facts of a login that somebody states.
+    """The facts of a login that is described, not received.
 
     A fact that is None, and an attribute not in ``attributes``, is made up, except with ``whole``.
     ``affiliations`` are scoped. ``without`` are attributes that are not sent. ``addresses`` are the

@@ -294,7 +294,7 @@ def _find_borrower(scene: _Scene, wanted: WantedBorrower | None) -> FoundBorrowe
         return FoundBorrower(reason=missing_cpr_reason(scene.reading.cpr))
     if there is None:
         return FoundBorrower()
-    if there.twice:
+    if there.has_duplicate:
         return FoundBorrower(reason=CaseReason.SEVERAL_BORROWERS)
     borrower = there.make(wanted)
     is_as_wanted = wanted is None or plan_change(borrower, wanted, scene.now.date()) is None

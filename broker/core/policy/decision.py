@@ -39,7 +39,8 @@ NEVER_BY_CATEGORY: Final = frozenset({CPR_ATTRIBUTE, BORROWER_NUMBER})
 
 _REAL: Final = "real"
 
-# The reasons for which a person cannot enrol alone. A person with a borrower needs none of it.
+# The reasons for which a person cannot enrol without staff. A person with a borrower is not refused
+# for them.
 UNMET_REQUIREMENTS: Final = frozenset(
     {
         "cpr_required",
@@ -150,7 +151,7 @@ def _find_denial(require: Requirement, release: Release, login: LoginFacts) -> t
 
 
 def _find_unmet_requirements(require: Requirement, login: LoginFacts) -> tuple[Reason, ...]:
-    """Return the requirements that the person does not meet to enrol alone.
+    """Return the requirements that the person does not meet to enrol without staff.
 
     The upstream comes first: another upstream may bring the rest.
     """

@@ -47,7 +47,7 @@ class ServiceDisclosure:
 
     @property
     def attributes(self) -> tuple[ReleasedAttribute, ...]:
-        """Return the attributes that are released for somebody, in the order of the file."""
+        """Return the attributes that are released for any login, in the order of the file."""
         subject = self.release.subject
         listed = (subject, *self.release.attributes) if subject else self.release.attributes
         return tuple(each for each in listed if each.name in self.released)

@@ -37,7 +37,7 @@ SUBJECT_ID: Final = "subject-id"
 _REAL: Final = "real"
 
 # Borrowers are the work of the service desk, policies the work of identity admins. To an identity
-# admin the page of a person shows only why somebody was refused.
+# admin the page of a person shows only why a login was refused.
 PAGES: Final[Mapping[StaffRole, tuple[StaffPage, ...]]] = {
     StaffRole.IDENTITY_ADMIN: (StaffPage.PERSON, StaffPage.TRY),
     StaffRole.SERVICE_DESK: (StaffPage.PERSON,),

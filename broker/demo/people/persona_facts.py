@@ -54,7 +54,7 @@ def _borrower(person: Persona) -> DescribedBorrower | None:
     expires = registered.get("expiry_date")
     return DescribedBorrower(
         category=registered["category_id"],
-        twice=len(person.registered) > 1,
+        has_duplicate=len(person.registered) > 1,
         expires=date.fromisoformat(expires) if expires else None,
         fields={name: value for name, value in registered.items() if name not in _NO_FIELDS},
     )

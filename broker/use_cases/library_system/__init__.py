@@ -1,4 +1,4 @@
-"""The library system behind a circuit breaker, and the proof of its set-up.
+"""The library system behind a circuit breaker, and the check of its set-up.
 
 Read ``guarded_library.py`` first: every call of the library system goes through it.
 """

@@ -19,7 +19,7 @@ from broker.core.errors import (
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LibrarySystem, Store
-from broker.use_cases.library_system.setup_check import make_proof_due
+from broker.use_cases.library_system.setup_check import make_setup_check_due
 from broker.use_cases.storage.records import Lease
 
 P = ParamSpec("P")
@@ -64,7 +64,7 @@ class GuardedLibrary:
     Only silence opens the circuit breaker: no connection, no answer in time, or 502 to 504 from a
     gateway. Any other answer closes it. While it is open, calls fail at once; every ten seconds one
     caller makes a status request first. Each change of a borrower takes a lease. If a create or
-    change fails because of a setting, the proof of the set-up becomes due.
+    change fails because of a setting, the check of the set-up becomes due.
     """
 
     def __init__(
@@ -85,9 +85,9 @@ class GuardedLibrary:
         self.set_pin = self._guard(library.set_pin)
         self.create = self._notice_settings(self._guard(library.create))
         self._change = self._notice_settings(self._guard(library.change))
-        # Commands and the proof of the set-up call even while the circuit breaker is open.
+        # Commands and the check of the set-up call even while the circuit breaker is open.
         self.list_borrowers = library.list_borrowers
-        self.prove = library.prove
+        self.check_setup = library.check_setup
         self.try_setup = library.try_setup
 
     @property
@@ -126,7 +126,7 @@ class GuardedLibrary:
             except LibraryError as error:
                 if error.setting:
                     with suppress(StoreUnavailable):
-                        make_proof_due(self._store, self._now())
+                        make_setup_check_due(self._store, self._now())
                 raise
 
         return call_noticing

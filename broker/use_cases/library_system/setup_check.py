@@ -1,4 +1,4 @@
-"""The proof: a check of the library system's set-up, which one worker makes for all.
+"""The check of the library system's set-up, which one worker makes for all.
 
 It runs after a start, after a change of the categories in the policies, then every hour, and every
 ten minutes while something is wrong.
@@ -16,7 +16,7 @@ from broker.core.ports import Key, LibrarySystem, Store
 from broker.core.retention import SETUP, TURN
 from broker.use_cases.storage.records import Records
 
-PROOF: Final = timedelta(seconds=60)  # time limit for all calls of one proof
+CHECK_TIMEOUT: Final = timedelta(seconds=60)  # for all calls of one check
 _SOUND_FOR: Final = timedelta(hours=1)
 _FAULTY_FOR: Final = timedelta(minutes=10)
 _LOOK_EVERY: Final = timedelta(seconds=10)
@@ -25,29 +25,29 @@ _TURN: Final = Key("counter", "library setup")
 
 
 @dataclass(frozen=True, slots=True)
-class ProvedSetup:
-    """The faults that a proof found, its time, and the categories that it checked."""
+class CheckedSetup:
+    """The faults that a check found, its time, and the categories that it checked."""
 
     at: datetime
     faults: tuple[SetupFault, ...]
     categories: Names = ()
 
     def is_fresh(self, categories: Names, began: datetime, now: datetime) -> bool:
-        """Return whether the proof is still valid.
+        """Return whether the check is still valid.
 
-        A proof from before ``began``, the start of the worker, or of other categories is not.
+        A check from before ``began``, the start of the worker, or of other categories is not.
         """
         if self.at < began or self.categories != categories:
             return False
         return now - self.at < (_FAULTY_FOR if self.faults else _SOUND_FOR)
 
 
-def make_proof_due(store: Store, now: datetime) -> None:
-    """Make the next step prove at once, because a setting has made a call fail.
+def make_setup_check_due(store: Store, now: datetime) -> None:
+    """Make the next step check the set-up, because a setting has made a call fail.
 
-    Until then the faults of the last proof are still reported.
+    Until then the faults of the last check are still reported.
     """
-    records = Records(store, ProvedSetup)
+    records = Records(store, CheckedSetup)
     record = records.get(_KEY, now)
     if record:
         never = datetime.min.replace(tzinfo=UTC)
@@ -55,8 +55,8 @@ def make_proof_due(store: Store, now: datetime) -> None:
 
 
 @dataclass(slots=True)
-class LibraryProof:
-    """Proves the set-up in one worker; ``expected`` returns what the present policies need."""
+class SetupChecker:
+    """Checks the set-up in one worker; ``expected`` returns what the present policies need."""
 
     library: LibrarySystem
     store: Store
@@ -70,12 +70,12 @@ class LibraryProof:
         self._began = self.now()
 
     def faults(self) -> Sequence[SetupFault]:
-        """Return the faults of the last proof; raises StoreUnavailable."""
+        """Return the faults of the last check; raises StoreUnavailable."""
         record = self._records.get(_KEY, self.now())
         return record.value.faults if record else ()
 
     def step(self) -> None:
-        """Prove the set-up if it is time and no other worker does; raises StoreUnavailable."""
+        """Check the set-up if it is time and no other worker does; raises StoreUnavailable."""
         now = self.now()
         if self._looked and now - self._looked < _LOOK_EVERY:
             return
@@ -85,12 +85,12 @@ class LibraryProof:
         record = self._records.get(_KEY, now)
         if record and record.value.is_fresh(categories, self._began, now):
             return
-        if self.store.count(_TURN, 1, TURN.ends(now + PROOF), now) > 1:
+        if self.store.count(_TURN, 1, TURN.ends(now + CHECK_TIMEOUT), now) > 1:
             return
-        faults = self.library.prove(expected, now + PROOF)
+        faults = self.library.check_setup(expected, now + CHECK_TIMEOUT)
         self._tell(record.value.faults if record else (), faults)
-        proved = ProvedSetup(now, faults, categories)
-        self._records.put(_KEY, proved, SETUP.until(self.now()), self.now())
+        checked = CheckedSetup(now, faults, categories)
+        self._records.put(_KEY, checked, SETUP.until(self.now()), self.now())
 
     def _tell(self, before: Sequence[SetupFault], faults: Sequence[SetupFault]) -> None:
         for fault in faults:
@@ -101,5 +101,5 @@ class LibraryProof:
             self.tell(BrokerEvent(EventKind.LIBRARY_RECOVERED))
 
     @property
-    def _records(self) -> Records[ProvedSetup]:
-        return Records(self.store, ProvedSetup)
+    def _records(self) -> Records[CheckedSetup]:
+        return Records(self.store, CheckedSetup)

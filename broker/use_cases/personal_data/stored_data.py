@@ -40,7 +40,7 @@ _SCANNED: Final[Mapping[RecordKind, tuple[type, ...]]] = {
 # Parts of the person record that the export shows on their own.
 _PARTS: Final = ("receipts", "proofs", "browsers")
 _MASK: Final = "******-****"
-# Secrets that would let somebody log in who looks at the screen.
+# Secrets with which a person who looks at the screen could log in.
 _SECRET: Final = frozenset({"text", "secret_hash"})
 _NOT_SHOWN: Final = "kept, not shown"
 Row = Mapping[str, Any]
@@ -322,7 +322,7 @@ def _describe(record: Record[Any]) -> Iterator[Row]:
 
 
 def _mask(value: Any) -> Any:
-    """Return a value without CPR numbers, and without what lets somebody in."""
+    """Return a value without CPR numbers and without secrets of logins."""
     if isinstance(value, str):
         return mask_numbers(value, _MASK)
     if isinstance(value, Mapping):

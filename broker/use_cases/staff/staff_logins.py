@@ -26,8 +26,8 @@ from broker.use_cases.transactions.transactions import LoginContext, Transaction
 class StaffLogins:
     """The logins of staff in the store.
 
-    They share the arrivals of all logins, so that no assertion counts twice. ``upstream`` returns
-    the upstream of staff with its present metadata.
+    They share the arrivals of all logins, so that no assertion is accepted again. ``upstream``
+    returns the upstream of staff with its present metadata.
     """
 
     arrivals: Arrivals

@@ -43,7 +43,7 @@ def _make_fault_finder(app: Flask) -> Iterator[FindFaults]:
     with serve_on_loopback(app) as url:
 
         def find(expected: ExpectedSetup = EXPECTED, **more: object) -> dict[str, str]:
-            faults = AlmaSettings.read({"url": url} | keys | more).open().prove(expected, soon())
+            faults = AlmaSettings.read({"url": url} | keys | more).open().check_setup(expected, soon())
             return {fault.setting: fault.sentence for fault in faults}
 
         yield find

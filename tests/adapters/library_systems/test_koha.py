@@ -115,7 +115,7 @@ def test_a_dropped_query_is_noticed(koha: Simulation, library: Koha, monkeypatch
     for typed in (CPR, "T-1"):
         with pytest.raises(LibraryUnavailable, match="drop the query"):
             library.find_typed(typed, soon())
-    assert "drop the query" in library.prove(ExpectedSetup({}), soon())[0].sentence
+    assert "drop the query" in library.check_setup(ExpectedSetup({}), soon())[0].sentence
 
 
 def test_the_query_stands_in_the_body_alone(app: Flask, opened: Opened) -> None:

@@ -97,7 +97,7 @@ def test_any_answer_to_any_call_is_an_outcome(status: int, body: object) -> None
         lambda: library.change(Change("1", (), "STUDENT", date(2028, 8, 31), CPR), by),
         lambda: library.set_pin("1", "4071", by),
         lambda: library.check_pin(Borrower("1", "STUDENT", card="C-1"), "4071", by),
-        lambda: library.prove(ExpectedSetup({"STUDENT": "x"}), by),
+        lambda: library.check_setup(ExpectedSetup({"STUDENT": "x"}), by),
     )
     with responses.RequestsMock(assert_all_requests_are_fired=False) as odd:
         odd.post(f"{base}/api/v1/oauth/token", json={"access_token": "t", "expires_in": 3600})

@@ -21,7 +21,7 @@ Opened = Callable[..., Koha]
 
 
 def _prove(library: Koha, expected: ExpectedSetup = POLICIES) -> tuple[SetupFault, ...]:
-    return library.prove(expected, soon())
+    return library.check_setup(expected, soon())
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_wrong_system_and_a_wrong_secret_are_told_apart(
 ) -> None:
     """The check names the key of the one that is wrong."""
     get_simulation(datafordeler).client_secret = "" if more else "another"
-    (fault,) = datafordeler.opened(**more).prove(soon())
+    (fault,) = datafordeler.opened(**more).check_setup(soon())
     assert fault.setting == setting
 
 

@@ -61,7 +61,7 @@ def test_an_address_is_read_only_of_somebody_who_lives_there(stage: Stage, cpr: 
 
 def test_a_set_up_is_proved_without_a_look_up(stage: Stage) -> None:
     """Each look-up must have a reason; a check of the set-up is none."""
-    assert stage.opened().prove(soon()) == ()
+    assert stage.opened().check_setup(soon()) == ()
     assert stage.simulated.looked_up == []
 
 
@@ -98,7 +98,7 @@ def test_the_certificate_of_another_authority_is_not_let_in(stage: Stage, tmp_pa
         register = stage.opened(certificate=theirs.certificate, key=theirs.key)
         with pytest.raises(RegisterUnavailable, match="no answer"):
             register.look_up(CPR, soon())
-        assert register.prove(soon()) != ()
+        assert register.check_setup(soon()) != ()
     assert stage.simulated.looked_up == []
 
 

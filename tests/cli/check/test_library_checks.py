@@ -24,7 +24,7 @@ class Library:
         self.capabilities = ALL_CAPABILITIES - set(lacking)
         self.fault = fault
 
-    def prove(self, *_: object) -> tuple[SetupFault, ...]:
+    def check_setup(self, *_: object) -> tuple[SetupFault, ...]:
         """Give the fault, if there is one."""
         return (SetupFault(self.fault, f"the fault is {self.fault}"),) if self.fault else ()
 

@@ -155,7 +155,7 @@ BROKEN = [
         "student.yaml",
         "  myprint:",
         "\u00a0\u00a0myprint:",
-        "student.yaml:25: is not YAML: a space that is no blank (remove it, and type a blank anew)",
+        "student.yaml:25: is not YAML: a space that is no blank (remove it, and type a blank instead)",
     ),
     (
         "a space of no width",
@@ -164,7 +164,7 @@ BROKEN = [
         "\u200bprecedence: 20",
         (
             "student.yaml:3: has a word that begins or ends with U+200B, which is no blank (remove it"
-            ", and type a blank anew)"
+            ", and type a blank instead)"
         ),
     ),
     (

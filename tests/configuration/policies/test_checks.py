@@ -69,7 +69,7 @@ def test_a_condition_that_any_institution_can_meet_gets_a_warning(
     told = [each for each in warnings(folder, replace(NAMES, upstreams={"wayf": of_wayf})) if "scope" in each]
     name = conditions.partition(":")[0]
     said = f"policies/private.yaml:11: {name} has no scope: any institution of wayf may assert it"
-    assert told == ([f"{said} (write schacHomeOrganization beside it)"] if warned and several else [])
+    assert told == ([f"{said} (add a condition for schacHomeOrganization)"] if warned and several else [])
 
 
 def test_the_shipped_policies_have_no_warnings() -> None:

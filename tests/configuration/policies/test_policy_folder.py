@@ -56,7 +56,7 @@ def test_the_site_rules_are_no_policy_by_whatever_ending(folder: Path, name: str
     (folder / name).write_text("x")
     found = PolicyFolder(folder).files()
     assert list(found.files) == ["student.yaml"]
-    fix = "move it beside this folder, as policy_properties.yaml"
+    fix = "move it next to this folder, as policy_properties.yaml"
     said = f"policies/{name}: holds the rules for all files, and is not read here ({fix})"
     assert [str(each) for each in found.misnamed] == [said]
 

@@ -266,7 +266,7 @@ def test_a_secret_written_beside_what_is_to_be_filled_in_is_not_quoted(
     """The message goes to a terminal and a journal, also if the words "FILL IN" were left before the secret."""
     path = write(GOOD.replace('client_secret = "correct horse battery staple"', 'client_secret_file = "koha"'))
     (tmp_path / "koha").write_text(written)
-    assert faults(path) == [f"{tmp_path}/koha: is to be filled in (with the secret, and nothing else beside it)"]
+    assert faults(path) == [f"{tmp_path}/koha: is to be filled in (with the secret, and nothing else)"]
 
 
 BAD = [

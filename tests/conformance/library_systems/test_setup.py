@@ -20,7 +20,7 @@ def test_a_correct_setup_has_no_faults(stage: Stage) -> None:
     """A correct setup has no fault, and the check leaves no data."""
     expected = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:1"})
     make_borrower(stage)
-    assert stage.library.prove(expected, soon()) == ()
+    assert stage.library.check_setup(expected, soon()) == ()
     assert stage.desk.count() == 1
 
 
@@ -28,7 +28,7 @@ def test_a_correct_setup_has_no_faults(stage: Stage) -> None:
 def test_an_unknown_category_is_a_fault(stage: Stage) -> None:
     """The fault names the policy line. The check leaves no data."""
     expected = ExpectedSetup({"STUDNT": "student.yaml:7", "TEMP": "x.yaml:1"})
-    (fault,) = stage.library.prove(expected, soon())
+    (fault,) = stage.library.check_setup(expected, soon())
     assert "STUDNT" in fault.setting
     assert "STUDNT" in fault.sentence
     assert "student.yaml:7" in fault.sentence
@@ -41,6 +41,6 @@ def test_a_failing_system_is_a_fault_and_not_an_error(stage: Stage, trouble: Tro
     """No error is raised, because ``broker check`` must go on, and no personal value is quoted."""
     expected = ExpectedSetup({"STUDENT": "student.yaml:1"})
     with stage.desk.cause_trouble(trouble):
-        faults = stage.library.prove(expected, soon())
+        faults = stage.library.check_setup(expected, soon())
     assert faults
     assert [value for value in PERSONAL if value in str(faults)] == []

@@ -185,10 +185,10 @@ class PaperShelf:
         del expected, deadline
         return SetupTrial((), ("anything: a shelf has no trial borrowers",))
 
-    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+    def check_setup(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the categories and fields of the policies that the shelf lacks."""
         try:
-            rows = self._do("prove", deadline, lambda shelf: _rows(shelf, "SELECT name FROM category"))
+            rows = self._do("check_setup", deadline, lambda shelf: _rows(shelf, "SELECT name FROM category"))
         except LibraryError as error:
             return (SetupFault("unavailable", str(error)),)
         there = {row["name"] for row in rows}

@@ -53,7 +53,7 @@ class Register:
             raise self.error
         return self.person
 
-    def prove(self, deadline: datetime) -> tuple[()]:
+    def check_setup(self, deadline: datetime) -> tuple[()]:
         """Find nothing wrong."""
         del deadline
         return ()

@@ -15,7 +15,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
 from broker.core.retention import LEASE
 from broker.use_cases.library_system.guarded_library import LATE, GuardedLibrary
-from broker.use_cases.library_system.setup_check import LibraryProof
+from broker.use_cases.library_system.setup_check import SetupChecker
 from broker.use_cases.storage.records import Lease
 from tests.use_cases.conftest import Hooks, Shelf
 
@@ -105,13 +105,13 @@ def test_a_change_waits_for_the_write_of_a_crashed_process(
 
 
 @pytest.mark.parametrize(("setting", "is_due"), [("minPasswordLength", True), (None, False)])
-def test_an_error_that_names_a_setting_makes_the_proof_due(
+def test_an_error_that_names_a_setting_makes_the_setup_check_due(
     deployment: Deployment, setting: str | None, is_due: bool
 ) -> None:
     """An error about one person's data says nothing about the set-up."""
     store = SqliteStore(deployment.path)
-    proof = LibraryProof(deployment.shelf, store, lambda: ExpectedSetup({}), lambda _: None, lambda: deployment.now)
-    proof.step()
+    checker = SetupChecker(deployment.shelf, store, lambda: ExpectedSetup({}), lambda _: None, lambda: deployment.now)
+    checker.step()
 
     def refuse() -> None:
         raise LibraryRefused("no", setting)

@@ -1,4 +1,4 @@
-"""When the set-up is proved, by which worker, and which events report it."""
+"""When the set-up is checked, by which worker, and which events report it."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.events.audit_events import AuditEvent
 from broker.core.events.broker_events import BrokerEvent, EventKind
-from broker.use_cases.library_system.setup_check import LibraryProof, make_proof_due
+from broker.use_cases.library_system.setup_check import SetupChecker, make_setup_check_due
 
 CATEGORY = SetupFault("category_id STUDNT", "student.yaml:30: Given category_id does not exist: STUDNT")
 DOWN = SetupFault("unavailable", "Koha: no token: 503")
@@ -20,15 +20,15 @@ EXPECTED = ExpectedSetup({"STUDNT": "student.yaml:30"})
 
 @dataclass
 class Library:
-    """A library system that is proved; ``faults`` are what the next proof finds."""
+    """A library system whose set-up is checked; ``faults`` are what the next check finds."""
 
     faults: tuple[SetupFault, ...] = ()
-    proofs: list[ExpectedSetup] = field(default_factory=list)
+    checks: list[ExpectedSetup] = field(default_factory=list)
 
-    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+    def check_setup(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Find the faults."""
         del deadline
-        self.proofs.append(expected)
+        self.checks.append(expected)
         return self.faults
 
 
@@ -41,20 +41,20 @@ class Site:
     now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
     told: list[tuple[EventKind | Any, str]] = field(default_factory=list)
 
-    def worker(self) -> LibraryProof:
+    def worker(self) -> SetupChecker:
         """Start a worker."""
-        return LibraryProof(self.library, self.store, lambda: EXPECTED, self.tell, lambda: self.now)
+        return SetupChecker(self.library, self.store, lambda: EXPECTED, self.tell, lambda: self.now)
 
     def tell(self, event: BrokerEvent | AuditEvent) -> None:
         """Hear an event."""
         assert isinstance(event, BrokerEvent)
         self.told.append((event.kind, str(event.facts.get("setting", ""))))
 
-    def later(self, worker: LibraryProof, **time: float) -> int:
-        """Let the time pass, then let the worker step; give how many proofs there were by then."""
+    def later(self, worker: SetupChecker, **time: float) -> int:
+        """Let the time pass, then let the worker step; return the number of checks until then."""
         self.now += timedelta(**time)
         worker.step()
-        return len(self.library.proofs)
+        return len(self.library.checks)
 
 
 @pytest.fixture
@@ -66,16 +66,16 @@ def site(empty_store: Path, tmp_path: Path) -> Site:
     return Site(SqliteStore(path))
 
 
-def test_a_start_proves_at_once_and_a_sound_setup_again_after_an_hour(site: Site) -> None:
-    """With what the policies name at that moment."""
+def test_the_setup_is_checked_at_a_start_and_every_hour(site: Site) -> None:
+    """With the categories that the policies name at that moment."""
     worker = site.worker()
     assert site.later(worker) == 1
-    assert site.library.proofs == [EXPECTED]
+    assert site.library.checks == [EXPECTED]
     assert site.later(worker, minutes=59) == 1
     assert site.later(worker, minutes=2) == 2
 
 
-def test_a_faulty_setup_is_proved_again_after_ten_minutes(site: Site) -> None:
+def test_a_faulty_setup_is_checked_again_after_ten_minutes(site: Site) -> None:
     """A correction is noticed soon."""
     worker = site.worker()
     site.library.faults = (CATEGORY,)
@@ -84,8 +84,8 @@ def test_a_faulty_setup_is_proved_again_after_ten_minutes(site: Site) -> None:
     assert site.later(worker, minutes=2) == 2
 
 
-def test_each_fault_is_told_once_and_the_mend_too(site: Site) -> None:
-    """A fault that stands is a line of the log when it begins, not every ten minutes."""
+def test_each_fault_and_the_recovery_are_logged_once(site: Site) -> None:
+    """A lasting fault is logged when it begins, not every ten minutes."""
     worker = site.worker()
     for faults in ((), (CATEGORY,), (CATEGORY,), (CATEGORY, DOWN), (DOWN,), ()):
         site.library.faults = faults
@@ -97,12 +97,12 @@ def test_each_fault_is_told_once_and_the_mend_too(site: Site) -> None:
     ]
 
 
-def test_a_call_that_meets_a_faulty_setting_makes_the_proof_due(site: Site) -> None:
-    """Staff need not wait an hour for the list of faults; what was known before stays known until then."""
+def test_a_call_with_a_faulty_setting_makes_the_check_due(site: Site) -> None:
+    """Staff need not wait an hour for the list of faults. Until the check, the earlier faults are listed."""
     worker = site.worker()
     site.library.faults = (CATEGORY,)
     assert site.later(worker) == 1
     assert site.later(worker, minutes=2) == 1
-    make_proof_due(site.store, site.now)
+    make_setup_check_due(site.store, site.now)
     assert worker.faults() == (CATEGORY,)
     assert site.later(worker, seconds=20) == 2

@@ -125,10 +125,10 @@ class Alma(UserSearches):
             return False
         return self.machine.accepts(present.card, pin, deadline)
 
-    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+    def check_setup(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the faults of Alma's set-up; nothing is written."""
-        proof = SetupCheck(self.calls, self.settings, expected, deadline, self.machine)
-        return proof.faults()
+        check = SetupCheck(self.calls, self.settings, expected, deadline, self.machine)
+        return check.faults()
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
         """Try nothing; name what only a user would show."""

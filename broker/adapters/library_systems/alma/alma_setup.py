@@ -16,7 +16,7 @@ from broker.configuration.checked_files import did_you_mean
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.errors import LibraryUnavailable
 
-_OPERATION: Final = "prove"
+_OPERATION: Final = "check_setup"
 _TABLES: Final = "/almaws/v1/conf/code-tables"
 # An identifier that no user has: ten digits that contain no date.
 _NONEXISTENT_CPR: Final = "0000000000"

@@ -133,7 +133,7 @@ class Koha(PatronSearches):
         sent = {"password": pin, "cardnumber": card}
         raise koha_calls.make_unavailable(answer, "check_pin", sent)
 
-    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+    def check_setup(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the faults of Koha's set-up, without writing anything."""
         return SetupCheck(self, expected, deadline, self.machine).faults()
 

@@ -26,7 +26,7 @@ from broker.core.ports import LibrarySystem
 
 # Ten digits that are no date: no borrower has them, and the search must answer.
 _NONEXISTENT_CPR: Final = "0000000000"
-_OPERATION: Final = "prove"
+_OPERATION: Final = "check_setup"
 # Stands in the field of the enrolment id. The broker draws no such enrolment id.
 TRIAL_MARK: Final = "0" * 24 + "deadbeef"
 _TRIAL: Final = "trial"

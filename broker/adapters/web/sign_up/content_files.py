@@ -87,7 +87,7 @@ class LineShape(TextShape):
 
 
 class HintShape(TextShape):
-    """A sentence or two beside a choice."""
+    """A short explanation of a choice."""
 
     en: _Middle
     da: _Middle

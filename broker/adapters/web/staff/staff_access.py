@@ -147,7 +147,7 @@ class StaffAccess(OutgoingSaml):
         return member
 
     def log_look(self, member: StaffMember, page: StaffPage, about: str | None = None) -> None:
-        """Write down that somebody looks at ``page``, and about which reference; AuditUnavailable.
+        """Record a view of ``page``, and of which reference; raises AuditUnavailable.
 
         To be called before anything is shown.
         """
@@ -179,7 +179,7 @@ class StaffAccess(OutgoingSaml):
         return response
 
     def page(self, template: str, member: StaffMember, **values: Any) -> Response:
-        """Return a page of somebody who is logged in, with the ways on and out."""
+        """Return a page for a logged-in member of staff, with the links onward and to log out."""
         shown = {page.value: self.url(page.value) for page in member.pages}
         return _render(
             template,
