@@ -197,13 +197,13 @@ class PersonRecord:
         """Return the answers to a service, newest first."""
         return newest_first(self.receipts.get(service_name, ()))
 
-    def add_receipt(self, service_name: str, made: Receipt, now: datetime) -> "PersonRecord":
+    def add_receipt(self, service_name: str, receipt: Receipt, now: datetime) -> "PersonRecord":
         """Return the record with one more answer; the same answer again changes nothing."""
         before = self.receipts.get(service_name, ())
-        if made.record_id in {each.record_id for each in before}:
+        if receipt.record_id in {each.record_id for each in before}:
             return self
         live = newest_first(
-            each for each in (*before, made) if now < RECEIPT.until(each.event_time)
+            each for each in (*before, receipt) if now < RECEIPT.until(each.event_time)
         )
         kept = dict.fromkeys((*live[:_MOST_RECEIPTS], *select_usable_answers(live)))
         return replace(self, receipts={**self.receipts, service_name: tuple(kept)})

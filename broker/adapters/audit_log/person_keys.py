@@ -94,9 +94,9 @@ class PersonKeys:
             if (record := self.store.get(place, now)) is not None:
                 return record.value
             key = Fernet.generate_key()
-            made = StoredRecord(key, secrets.token_hex(8), AUDIT_KEY.until(now))
+            new_record = StoredRecord(key, secrets.token_hex(8), AUDIT_KEY.until(now))
             # Durable: without the key a synced line would be anonymous after a power cut.
-            if self.store.put(place, made, None, now, durable=True):
+            if self.store.put(place, new_record, None, now, durable=True):
                 return key
         raise StoreUnavailable("other workers keep changing a key of the audit log")
 

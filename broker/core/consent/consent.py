@@ -157,8 +157,8 @@ def newest_first(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     return tuple(sorted(receipts, key=_age, reverse=True))
 
 
-def _age(made: Receipt) -> tuple[datetime, bool]:
-    return made.event_time, not made.is_yes
+def _age(receipt: Receipt) -> tuple[datetime, bool]:
+    return receipt.event_time, not receipt.is_yes
 
 
 def select_yes_in_force(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
@@ -166,7 +166,7 @@ def select_yes_in_force(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
 
     The newest comes first.
     """
-    return tuple(takewhile(lambda made: made.is_yes, newest_first(receipts)))
+    return tuple(takewhile(lambda receipt: receipt.is_yes, newest_first(receipts)))
 
 
 def select_usable_answers(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
@@ -199,10 +199,10 @@ def find_valid_answer(
     left_out = find_left_out(answers)
     if any(item.name in left_out and not item.optional for item in disclosure.items):
         return None
-    for made in answers:
-        if made.is_remembered(now) and is_covered(made, disclosure, hmacs):
-            chosen = tuple(name for name in made.chosen if name not in left_out)
-            return made if chosen == made.chosen else replace(made, chosen=chosen)
+    for receipt in answers:
+        if receipt.is_remembered(now) and is_covered(receipt, disclosure, hmacs):
+            chosen = tuple(name for name in receipt.chosen if name not in left_out)
+            return receipt if chosen == receipt.chosen else replace(receipt, chosen=chosen)
     return None
 
 
@@ -212,19 +212,19 @@ def find_left_out(answers: Iterable[Receipt]) -> frozenset[str]:
     ``answers`` are newest first.
     """
     agreed: dict[str, bool] = {}
-    for made in answers:
-        agreed_then = frozenset(made.agreed_names)
-        for name in made.names:
+    for receipt in answers:
+        agreed_then = frozenset(receipt.agreed_names)
+        for name in receipt.names:
             agreed.setdefault(name, name in agreed_then)
     return frozenset(name for name, is_agreed in agreed.items() if not is_agreed)
 
 
-def is_covered(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
-    """Return whether the answer ``made`` includes all of ``disclosure``, under the same terms."""
-    if made.terms != disclosure.terms_digest(hmacs):
+def is_covered(receipt: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
+    """Return whether a receipt includes all of ``disclosure``, under the same terms."""
+    if receipt.terms != disclosure.terms_digest(hmacs):
         return False
-    answered = frozenset(made.parts)
-    return all(_is_among(part, answered, made.person, hmacs) for part in disclosure.parts)
+    answered = frozenset(receipt.parts)
+    return all(_is_among(part, answered, receipt.person, hmacs) for part in disclosure.parts)
 
 
 def _digests(disclosure: Disclosure, person: str, hmacs: LookupHmacs) -> tuple[str, ...]:
@@ -243,9 +243,9 @@ def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHm
     return any(_digest(each, person, hmacs) in answered for each in (part, whole))
 
 
-def is_pseudonym_sent(made: Receipt, hmacs: LookupHmacs) -> bool:
+def is_pseudonym_sent(receipt: Receipt, hmacs: LookupHmacs) -> bool:
     """Return whether the pseudonym of the person at the service belongs to the answer."""
-    return _digest((ALWAYS, PERSISTENT, ""), made.person, hmacs) in made.parts
+    return _digest((ALWAYS, PERSISTENT, ""), receipt.person, hmacs) in receipt.parts
 
 
 def compute_answer_time(receipts: Iterable[Receipt], now: datetime) -> datetime:

@@ -121,15 +121,15 @@ def complete_facts(
         return facts
     if upstream.local:
         return _complete_account(facts, policies)
-    made = {
+    invented = {
         name: (value,)
         for name, value in _make_up_attributes(facts, institution, policies)
         if _is_missing(name, facts, names)
     }
-    facts = replace(facts, attributes={**facts.attributes, **made})
+    facts = replace(facts, attributes={**facts.attributes, **invented})
     usual = _make_up_kinds(facts, institution)
     said = (f"{name} {getattr(each, 'name', str(each)).lower()}" for name, each in usual.items())
-    return replace(facts, **usual, made_up=(*said, *made))
+    return replace(facts, **usual, made_up=(*said, *invented))
 
 
 def _make_up_kinds(given: GivenFacts, institution: Institution | None) -> dict[str, Any]:

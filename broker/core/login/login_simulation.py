@@ -129,7 +129,9 @@ class _Scene:
     def terms(self) -> StepInputs:
         """Return the terms of the next step."""
         scope = self.service.scope
-        made = {name: f"(made for the person)@{scope}" for name in SUBJECT_IDENTIFIERS if scope}
+        identifiers = {
+            name: f"(made for the person)@{scope}" for name in SUBJECT_IDENTIFIERS if scope
+        }
         return StepInputs(
             service=self.service,
             giver=self.site.find_giver(self.login.upstream, self.login.institution),
@@ -138,7 +140,7 @@ class _Scene:
             missing_proof=self._find_missing_proof(),
             upstreams=self.service.methods,
             local=self.site.local,
-            ids=made,
+            ids=identifiers,
             cpr=CPR_STAND_IN[0],
         )
 

@@ -198,8 +198,8 @@ def _writing(played: PlayedLogin, rule: BorrowerRule, day: date) -> Iterator[Eff
             yield Effect(Topic.DETAILS, f"source of {name}", source, place)
         end = wanted.expires.toordinal()
         yield Effect(Topic.DETAILS, "expires", str(rule.expires), rule.line_of("expires"), end)
-        made = played.borrower
-        if wanted.pin_to and made and made.outcome is EnrolmentOutcome.CREATED:
+        borrower = played.borrower
+        if wanted.pin_to and borrower and borrower.outcome is EnrolmentOutcome.CREATED:
             yield Effect(Topic.WRITES, "PIN mail", place=rule.line_of("pin"))
     register = played.register
     if register:

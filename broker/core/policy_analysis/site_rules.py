@@ -79,11 +79,11 @@ def _can_break(rule: SiteRule, policies: PolicySet) -> bool:
 
 
 def _make_outcome(played: PlayedLogin) -> Outcome:
-    made = played.borrower
+    borrower = played.borrower
     return Outcome(
         played.decision,
         played.reason,
         played.place,
         tuple(each.name for each in played.attributes_sent),
-        made is not None and made.outcome is EnrolmentOutcome.CREATED,
+        borrower is not None and borrower.outcome is EnrolmentOutcome.CREATED,
     )

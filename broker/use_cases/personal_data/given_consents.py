@@ -37,7 +37,9 @@ class GivenConsent:
 
     def find_remembered(self, now: datetime) -> Receipt | None:
         """Return the answer that the next login uses if it asks for no more than that, or None."""
-        found = (made for made in select_yes_in_force(self.receipts) if made.is_remembered(now))
+        found = (
+            receipt for receipt in select_yes_in_force(self.receipts) if receipt.is_remembered(now)
+        )
         return next(found, None)
 
     def find_action(self, now: datetime) -> str | None:
@@ -55,7 +57,7 @@ class GivenConsent:
         receiver still relies on it (GDPR 7(3)).
         """
         yes = select_yes_in_force(self.receipts)
-        given = (made for made in yes if made.event is ReceiptEvent.GIVEN)
+        given = (receipt for receipt in yes if receipt.event is ReceiptEvent.GIVEN)
         return next(given, yes[0] if yes else None)
 
 
@@ -88,9 +90,9 @@ class GivenConsents:
                     return given.service, receipt
         return None
 
-    def has_pseudonym(self, made: Receipt) -> bool:
+    def has_pseudonym(self, receipt: Receipt) -> bool:
         """Return whether the answer is also about a pseudonym of the person at the service."""
-        return is_pseudonym_sent(made, self.hmacs)
+        return is_pseudonym_sent(receipt, self.hmacs)
 
     def take_back(
         self, person_id: str | None, service_name: str, language: str, now: datetime
@@ -100,23 +102,23 @@ class GivenConsents:
         Return the receipt of it; None if there is nothing to withdraw, for example at a second
         submit. The answer stays: a receipt is added, and the next login asks again.
         """
-        made: Receipt | None = None
+        receipt: Receipt | None = None
 
         def add_ending(record: PersonRecord) -> PersonRecord:
-            nonlocal made
+            nonlocal receipt
             history = record.list_receipts(service_name)
             given = GivenConsent(service_name, history).ending
             at = compute_answer_time(history, now)
-            made = make_withdrawal(given, secrets.token_hex(16), language, at) if given else None
-            return record.add_receipt(service_name, made, now) if made else record
+            receipt = make_withdrawal(given, secrets.token_hex(16), language, at) if given else None
+            return record.add_receipt(service_name, receipt, now) if receipt else record
 
         if person_id:
             self.persons.change(person_id, add_ending, now)
-        return made
+        return receipt
 
     def as_record(
         self,
-        made: Receipt,
+        receipt: Receipt,
         service: Service,
         withdraw_url: str,
         purpose: Text | None,
@@ -130,21 +132,23 @@ class GivenConsents:
         (docs/reference/consent.md#person-in-the-record).
         """
         return {
-            "record_id": made.record_id,
+            "record_id": receipt.record_id,
             "schema": 1,
-            "event": str(made.event),
-            "event_time": made.event_time.isoformat(),
-            "language": made.language,
-            "user_ref": made.person,
-            "service_ref": self.hmacs.compute("receipt-service", made.person, service.name),
-            "policy_version": made.policy,
-            "notice_version": made.shown,
-            "legal_basis": made.legal_basis,
-            "data_categories": list(made.agreed_names),
-            "optional_not_chosen": [name for name in made.names if name not in made.agreed_names],
-            "set_hash": self.hmacs.compute("receipt-set", made.terms, *made.parts),
+            "event": str(receipt.event),
+            "event_time": receipt.event_time.isoformat(),
+            "language": receipt.language,
+            "user_ref": receipt.person,
+            "service_ref": self.hmacs.compute("receipt-service", receipt.person, service.name),
+            "policy_version": receipt.policy,
+            "notice_version": receipt.shown,
+            "legal_basis": receipt.legal_basis,
+            "data_categories": list(receipt.agreed_names),
+            "optional_not_chosen": [
+                name for name in receipt.names if name not in receipt.agreed_names
+            ],
+            "set_hash": self.hmacs.compute("receipt-set", receipt.terms, *receipt.parts),
             "retention": _FOR,
-            "valid_until": made.valid_until.isoformat() if made.valid_until else None,
+            "valid_until": receipt.valid_until.isoformat() if receipt.valid_until else None,
             "withdraw_url": withdraw_url,
             "method": "web-form",
             "as_configured_now": _describe_configuration(service, purpose, giver),

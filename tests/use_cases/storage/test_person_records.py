@@ -165,7 +165,9 @@ def test_answers_at_once_are_all_kept(open_persons: Callable[[], PersonRecords])
             made = consent(f"{number}-{round_}", NOW + timedelta(seconds=round_))
             while True:
                 try:
-                    persons.change("anna", partial(PersonRecord.add_receipt, service_name="s", made=made, now=NOW), NOW)
+                    persons.change(
+                        "anna", partial(PersonRecord.add_receipt, service_name="s", receipt=made, now=NOW), NOW
+                    )
                     break
                 except StoreUnavailable:
                     pass  # it lost eight times: the page says so, and the person tries again

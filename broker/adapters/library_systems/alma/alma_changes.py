@@ -170,13 +170,13 @@ def _add_contact(draft: Draft, field: str, keys: AlmaKeys) -> Draft:
     listed = alma_users.CONTACTS[field][0]
     present = _get_part(_get_part(draft, "contact_info", dict), listed, list)
     types = {"address": keys.address_type, "email": keys.email_type, **alma_users.PHONE_TYPES}
-    made: Draft = {
+    entry: Draft = {
         "preferred": not present,
         f"{listed}_type": [{"value": types.get(field) or types[listed]}],
         "segment_type": _segment(draft),
     }
-    present.append(made)
-    return made
+    present.append(entry)
+    return entry
 
 
 def _get_part(entry: Draft, name: str, kind: type[_Part]) -> _Part:
@@ -233,13 +233,13 @@ def _set_identifier(draft: Draft, kind: str, value: str) -> None:
     if of_kind and kind != BARCODE:
         of_kind[0]["value"] = value
         return
-    made = {
+    entry = {
         "segment_type": _segment(draft),
         "id_type": {"value": kind},
         "value": value,
         "status": "ACTIVE",
     }
-    present.insert(0 if kind == BARCODE else len(present), made)
+    present.insert(0 if kind == BARCODE else len(present), entry)
 
 
 def _segment(draft: Draft) -> str:

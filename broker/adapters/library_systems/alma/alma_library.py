@@ -75,10 +75,10 @@ class Alma(UserSearches):
         )
         if not user:
             return None
-        made = alma_users.read_borrower(user, self.settings)
-        if made.mark != mark:
+        borrower = alma_users.read_borrower(user, self.settings)
+        if borrower.mark != mark:
             raise LibraryUnavailable("create: an answer about another user")
-        return made
+        return borrower
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Write the whole user back with fields, group, expiry and CPR number of ``change``.

@@ -69,14 +69,14 @@ class Koha(PatronSearches):
             return None
         if answer.status != 201:
             raise koha_calls.make_refusal(answer, "create", body)
-        made = self._read_borrower(answer.json())
-        if made.mark != mark:
+        borrower = self._read_borrower(answer.json())
+        if borrower.mark != mark:
             raise LibraryUnavailable("create: an answer about another patron")
-        if made.card is None:
+        if borrower.card is None:
             sentence = "create: Koha gave the borrower no card number: autoMemberNum is off"
             raise LibraryRefused(sentence, "autoMemberNum")
         koha_patrons.check_stored(answer.fields(), body, "create")
-        return made
+        return borrower
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Write the CPR number of ``change`` first, then fields, category and expiry in one PUT.

@@ -171,14 +171,14 @@ class TrialBorrowers:
     def _faults_of(
         self, patron: Mapping[str, Any], category: str, place: str
     ) -> Iterator[SetupFault]:
-        made = koha_patrons.read_borrower(patron, self.koha.settings)
-        if made.card is None:
+        borrower = koha_patrons.read_borrower(patron, self.koha.settings)
+        if borrower.card is None:
             what = "a new borrower has no card number, so no PIN works (autoMemberNum)"
             yield SetupFault("autoMemberNum", f"Koha: {what}")
         pin = "".join(secrets.choice("0123456789") for _ in range(PIN_LENGTH))
-        self.library.set_pin(made.number, pin, self.deadline)
-        is_right = self.library.check_pin(made, pin, self.deadline)
-        if made.card is not None and not is_right:
+        self.library.set_pin(borrower.number, pin, self.deadline)
+        is_right = self.library.check_pin(borrower, pin, self.deadline)
+        if borrower.card is not None and not is_right:
             what = f"a PIN that was set in {category} is wrong or expired at its first use"
             yield SetupFault(f"PIN {category}", f"{place}: Koha: {what}")
 

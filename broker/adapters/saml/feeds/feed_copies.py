@@ -87,10 +87,10 @@ class Copies:
         finally:
             self._draft.unlink(missing_ok=True)
 
-    def keep(self, made: BinaryIO, document: Document) -> None:
+    def keep(self, new_file: BinaryIO, document: Document) -> None:
         """Make a verified file the copy; after a crash the old or the new copy exists."""
-        made.flush()
-        os.fsync(made.fileno())
+        new_file.flush()
+        os.fsync(new_file.fileno())
         durable.rename_file(self._draft, self._path(document))
 
     @contextmanager

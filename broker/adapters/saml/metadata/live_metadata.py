@@ -337,11 +337,11 @@ class LiveMetadata:
 
     def _renew(self, now: datetime) -> None:
         """Put a new snapshot in force."""
-        made = take_snapshot(
+        snapshot = take_snapshot(
             self.wanted, self.folder.contents, self.feeds, self._record.read(), now
         )
-        self._record.keep(made.undisputed)
-        self.snapshot = made
+        self._record.keep(snapshot.undisputed)
+        self.snapshot = snapshot
         self._ends = self._find_next_end(now)
 
     def _find_next_end(self, now: datetime) -> datetime | None:

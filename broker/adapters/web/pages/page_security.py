@@ -186,8 +186,8 @@ class FormTokens:
         shown, _, digest = rest.partition("~")
         if not self.hmacs.matches(digest, "form", *_bound_to(owner, purpose, shown, seconds)):
             raise TokenRefused("a token of another form, transaction or page")
-        made = datetime.fromtimestamp(int(seconds), UTC)
-        if abs(self.now() - made) >= TOKEN_VALID_FOR:
+        made_at = datetime.fromtimestamp(int(seconds), UTC)
+        if abs(self.now() - made_at) >= TOKEN_VALID_FOR:
             raise TokenRefused("a token older than ten minutes")
         return shown
 

@@ -66,7 +66,7 @@ def _css() -> Markup:
 
 @cache
 def _environment(language: str) -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_ROOM / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -81,5 +81,5 @@ def _environment(language: str) -> Environment:
     def count(one: str, many: str, count: int) -> str:
         return translate(one if count == 1 else many, language)
 
-    made.install_gettext_callables(words, count, newstyle=True)  # type: ignore[attr-defined]
-    return made
+    environment.install_gettext_callables(words, count, newstyle=True)  # type: ignore[attr-defined]
+    return environment
