@@ -17,7 +17,7 @@ UNSEEN: Final = (
     "IsolateOrigins",
     "site-per-process",
 )
-# The features that Playwright turns off: Chromium uses only the last list that it receives.
+# The features that Playwright turns off in Chromium, which uses only the last list that it receives.
 BY_PLAYWRIGHT: Final = (
     "AvoidUnnecessaryBeforeUnloadCheckSync",
     "DestroyProfileOnBrowserClose",
@@ -33,8 +33,6 @@ BY_PLAYWRIGHT: Final = (
     "NetworkTimeServiceQuerying",
     "AimEnabled",
     "PreconnectToSearch",
-    "msForceBrowserSignIn",
-    "msEdgeUpdateLaunchServicesPreferredVersion",
 )
 TURNED_OFF: Final = f"--disable-features={','.join((*BY_PLAYWRIGHT, *UNSEEN))}"
 
@@ -51,8 +49,6 @@ def chromium() -> Iterator[Browser]:
                 # The watchdog kills the drawing process when it gets no processor time on a busy machine.
                 "--disable-gpu-watchdog",
                 "--disable-quic",
-                "--disable-background-networking",
-                "--no-first-run",
                 "--disable-site-isolation-trials",
                 TURNED_OFF,
             ],
