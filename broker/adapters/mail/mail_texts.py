@@ -23,19 +23,19 @@ from broker.core.marked_text import mark as _
 # Texts may also use library, signed, pin_url, questions and asked.
 MAIL_TEXTS: Final[Mapping[type[MailContent], MailText]] = {
     MailboxCodeMail: MailText(
-        subject=_("Show that the mail address is yours: code from %(library)s"),
+        subject=_("Show that the email address is yours: code from %(library)s"),
         text=_(
             """Hello
 
-%(claimant)s is logging in at %(library)s and has asked us to send a code to this mail
+%(claimant)s is logging in at %(library)s and has asked us to send a code to this email
 address. The code shows that the address is yours.
 
 The code is: %(code)s
 
-Type it on the page where you began. It works for 30 minutes, and once.
+Type it on the page where you began. It works once, for 30 minutes.
 
-If it was not you, ignore this mail and do not give the code to anybody.
-We never ask for the code in a mail or on the telephone.
+If it was not you, ignore this email and do not give the code to anybody.
+We never ask for the code in an email or on the telephone.
 
 %(questions)sKind regards
 %(signed)s
@@ -47,7 +47,7 @@ We never ask for the code in a mail or on the telephone.
         text=_(
             """Hello
 
-%(claimant)s has logged in at %(library)s and says that the library account with this mail
+%(claimant)s has logged in at %(library)s and says that the library account with this email
 address is theirs. With the code the account is connected to that login.
 
 The code is: %(code)s
@@ -55,8 +55,8 @@ The code is: %(code)s
 If it was you, write the code on the page where you asked for it. It works for
 30 minutes, in that browser only.
 
-If it was not you, ignore this mail and do not give the code to anybody: it gives access to
-your account. We never ask for it in a mail or on the telephone.
+If it was not you, ignore this email and do not give the code to anybody: it gives access to
+your account. We never ask for it in an email or on the telephone.
 
 %(questions)sKind regards
 %(signed)s
@@ -80,7 +80,7 @@ If it was you, write the code on the page where you wrote your number. It works 
 
 If it was not you, somebody knows your PIN. Choose a new one at once at %(pin_url)s
 and contact %(asked)s
-Do not give the code to anybody. We never ask for it in a mail or on the telephone.
+Do not give the code to anybody. We never ask for it in an email or on the telephone.
 
 Kind regards
 %(signed)s

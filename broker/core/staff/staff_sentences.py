@@ -66,7 +66,7 @@ REASONS: Final[Mapping[str, StaffSentence]] = {
         ),
     ),
     "address_taken": StaffSentence(
-        _("Two persons have confirmed the same mail address."),
+        _("Two persons have confirmed the same email address."),
         _("Find out whose address it is. Remove it at the other person. Then it can be confirmed."),
     ),
 }
@@ -168,7 +168,7 @@ ADVICE_BY_REASON: Final[Mapping[str, str]] = {
         ),
     ),
     "address_not_own": _(
-        "See the person's ID. Correct the mail address in the library system, and send a PIN mail."
+        "See the person's ID. Correct the email address in the library system, and send a PIN mail."
     ),
     "too_young": _(
         "The person is too young to sign up alone. A parent signs up with them in the library."

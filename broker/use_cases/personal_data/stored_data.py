@@ -39,7 +39,7 @@ _SCANNED: Final[Mapping[RecordKind, tuple[type, ...]]] = {
 }
 # Parts of the person record that the export shows on their own.
 _PARTS: Final = ("receipts", "proofs", "browsers")
-_MASK: Final = "******-****"
+_MASK: Final = "••••••-••••"
 # Secrets with which a person who looks at the screen could log in.
 _SECRET: Final = frozenset({"text", "secret_hash"})
 _NOT_SHOWN: Final = "kept, not shown"

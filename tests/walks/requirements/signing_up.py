@@ -83,7 +83,7 @@ def r02(deployment: Deployment) -> None:
     assert count_creates(deployment) == 0
     assert borrower(deployment, pia)["patron_id"] == before
     assert any(urlsplit(each).path == "/pin" for each in links(page))
-    assert "number for the library's own use" in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
+    assert "your number in the library system" in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
     assert "created if you do not have one" not in words(asked)
 
 
@@ -162,7 +162,7 @@ def r06(deployment: Deployment) -> None:
 
 def r07(deployment: Deployment) -> None:
     """Send a private login straight to the national eID, and say on the page before it what to choose."""
-    for language, note in (("en", "chosen MitID as your institution"), ("da", "valgt MitID som din institution")):
+    for language, note in (("en", "straight to MitID"), ("da", "direkte til MitID")):
         person = visitor(deployment, language)
         page = answer_sign_up(person, "private")
         assert note in words(page)

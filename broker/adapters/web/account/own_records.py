@@ -12,6 +12,7 @@ from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login_pages import LoginPages
+from broker.adapters.web.pages.consent_screen import role_in_words
 from broker.core.entities import Text
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.events.audit_events import AuditEventKind
@@ -27,18 +28,18 @@ _FRESH: Final = timedelta(minutes=5)
 # The parts of the export, by their kind, in the order of the page.
 STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
     "person": (
-        _("Our copy of your borrower number"),
+        _("What we know about your library account"),
         _(
-            "Your borrower number, and what has been asked of the library system and of the CPR "
-            "register for you."
+            "Your number in the library system, and what we asked the library system and the CPR "
+            "register about you."
         ),
     ),
     "receipts": (
         _("Your consents"),
-        _("What you agreed to, refused or were told, so that we can prove it and ask no more."),
+        _("What you agreed to, refused or were told, so that we can prove it and not ask again."),
     ),
     "proofs": (
-        _("Mail addresses you have shown to be yours"),
+        _("Email addresses that you have confirmed"),
         _("So that you are not asked for a code at every login."),
     ),
     "browsers": (
@@ -46,8 +47,8 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
         _("So that number and PIN are enough there."),
     ),
     "mail": (
-        _("Mails to you"),
-        _("Mails that wait. Of a mail that was sent only subject, time and part of the address."),
+        _("Emails to you"),
+        _("Of an email that has been sent only the subject, the time and part of the address."),
     ),
     "session": (
         _("Services you are logged in to"),
@@ -55,7 +56,7 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
     ),
     "transaction": (
         _("Your logins of the last half hour"),
-        _("What your university or MitID said about you, with this login."),
+        _("What your university or MitID told us about you, also in this login."),
     ),
     "reference": (
         _("Pages with a help code"),
@@ -113,6 +114,8 @@ class OwnRecordPages(LoginPages):
             carried=carried,
             upstreams=ports.upstreams,
             wire_label=self._find_label,
+            role_in_words=role_in_words,
+            policies=ports.login_flow.person_at_login.policies(context).policies,
         )
 
     def delete_records(self, context: LoginContext) -> Response:

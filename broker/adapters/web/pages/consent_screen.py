@@ -156,7 +156,7 @@ class ConsentScreen:
     def origin(self) -> str:
         """Return where the information comes from; "" if the disclosure names no source."""
         if self.upstream and self.upstream.local:
-            return str(_("library account"))
+            return str(_("your library account"))
         giver = self.disclosure.giver
         return giver.name[self.language] if giver else ""
 

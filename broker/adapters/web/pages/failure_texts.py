@@ -157,11 +157,7 @@ FAILURES: Final[Mapping[str, ReasonText]] = {
     "network_busy": ReasonText(
         _("Too many logins from your network"),
         _("There are too many logins from your network right now, so please wait."),
-        (
-            _("Wait a minute and try again."),
-            _("If it keeps happening, try another network, such as mobile data."),
-            _CONTACT,
-        ),
+        (_("If it keeps happening, try another network, such as mobile data."), _CONTACT),
     ),
     "store_unavailable": _DOWN,
     "audit_unavailable": _DOWN,
@@ -192,7 +188,7 @@ FAILURES: Final[Mapping[str, ReasonText]] = {
     "pin_refused": ReasonText(
         _("The library system did not accept this PIN"),
         _("Its rules do not allow these four digits, and your PIN has not been changed."),
-        (_("Try another PIN."), _CONTACT),
+        (_CONTACT,),
         main="again",
     ),
     "at_service_identification": ReasonText(
@@ -215,7 +211,7 @@ FAILURES: Final[Mapping[str, ReasonText]] = {
     "at_service_other": ReasonText(
         _("You could not log in to the service"),
         _("Something went wrong at the service after you had logged in."),
-        (_LATER, _LOG_IN_AND_AGREE, _CONTACT),
+        (_LATER, _LOG_IN_AND_AGREE),
         main="return",
     ),
     "not_found": ReasonText(
@@ -233,7 +229,7 @@ FAILURES: Final[Mapping[str, ReasonText]] = {
     "too_large": ReasonText(
         _("Too much was sent"),
         _("The message was larger than we accept, so we have not read it."),
-        (_LOG_IN_AT_SERVICE_AGAIN, _CONTACT),
+        (_LOG_IN_AT_SERVICE_AGAIN,),
         main="return",
     ),
 }
@@ -335,10 +331,7 @@ _CODES: Final[Mapping[str, ReasonText]] = {
 
 _PAGES: Final[Mapping[str, ReasonText]] = {
     "page_too_old": ReasonText(
-        _("This page has expired"),
-        _("Nothing has been changed. Answer once more."),
-        (_("You have ten minutes to answer."),),
-        main="again",
+        _("This page has expired"), _("Nothing has been changed. Answer once more."), main="again"
     )
 }
 

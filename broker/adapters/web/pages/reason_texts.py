@@ -50,7 +50,7 @@ REFUSALS: Final[Mapping[str, ReasonText]] = {
     "upstream_refused": ReasonText(
         _("You were not logged in"),
         _("The place where you log in did not accept your login, or you cancelled it."),
-        (_("Try to log in again."), _HOME),
+        (_HAS_ACCOUNT, _HOME),
         main="again",
         error_url_code="OTHER_ERROR",
     ),
@@ -93,10 +93,7 @@ REFUSALS: Final[Mapping[str, ReasonText]] = {
     "company_identity": ReasonText(
         _("Use your personal login"),
         _("You logged in for a company, and here you need to log in as a private person."),
-        (
-            _("Log in again with your personal MitID."),
-            _("Companies get a library card by contacting the library."),
-        ),
+        (_("Companies get a library card by contacting the library."),),
         main="again",
     ),
     "cpr_required": ReasonText(
@@ -132,10 +129,6 @@ REFUSALS: Final[Mapping[str, ReasonText]] = {
             "so this login does not give you a library account."
         ),
         (
-            _(
-                "Sign up as a private user with MitID. "
-                "After that, log in with MitID or with your library account."
-            ),
             _(
                 "If you do study or work at the university, "
                 "ask its IT support why your login does not say so."

@@ -30,6 +30,7 @@ _OF_OTHERS: Final = frozenset({"no_affiliation", "no_policy_for_service"})
 _PAGES: Final[Mapping[str, tuple[str, LazyString]]] = {
     "national_eid_required": ("/private", _("Sign up as a private user")),
     "no_affiliation": ("", _("See how you can become a borrower")),
+    "upstream_refused": ("", _("See how you can become a borrower")),
     "no_library_account": ("", _("Sign up for a library account")),
     "no_policy_for_service": ("/hospital", _("I work at Aarhus University Hospital")),
 }

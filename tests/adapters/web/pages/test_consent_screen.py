@@ -135,7 +135,7 @@ def test_authorities_are_shown_by_name(question: Question, login: Transaction) -
     assert show(question(), replace(login, authentication=by_pin)).authorities == ()
 
 
-@pytest.mark.parametrize(("profile", "origin"), [("library", "library account"), ("wayf", "Aarhus University")])
+@pytest.mark.parametrize(("profile", "origin"), [("library", "your library account"), ("wayf", "Aarhus University")])
 def test_the_origin_is_true_for_every_upstream(
     question: Question, login: Transaction, profile: Any, origin: str
 ) -> None:
