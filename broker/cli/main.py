@@ -233,7 +233,7 @@ def demo(
     for end in _ENDS:
         signal.signal(end, partial(_end_demo, code))
     if around is not None:
-        raise SystemExit(command.run_around(around))
+        raise SystemExit(command.run_parties_for(around))
     raise SystemExit(
         command.run_demo_command(
             port_base, checks=checks, as_json=as_json, national_eid=national_eid

@@ -24,7 +24,7 @@ _PARTIES = (
     ("mailbox", "the mails that were sent"),
     ("broker", "the broker itself: /saml/idp/metadata, /readyz; staff (bo, cilla): /admin"),
     ("hub", "the simulated WAYF; logins lead here"),
-    ("nemlogin", "the simulated NemLog-in, where the national eID is not reached by WAYF"),
+    ("nemlogin", "the simulated NemLog-in; used if MitID is not reached through WAYF"),
 )
 _REGISTER_TEXT = "the simulated register of persons: its people, and faults to switch on"
 _SIP2 = "127.0.0.1:{}"
@@ -53,12 +53,12 @@ def run_demo_command(
         with run_demo(setting) as demo:
             if checks:
                 return _check(demo, as_json=as_json)
-            return _wait(setting, "is running")
+            return _wait(setting, "The demo is running")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_around(folder: Path) -> int:
+def run_parties_for(folder: Path) -> int:
     """Run the simulated parties for the broker of ``folder``. Return the exit code.
 
     Raise ConfigurationFaults unless ``broker init --for demo`` wrote the folder.
@@ -67,16 +67,16 @@ def run_around(folder: Path) -> int:
         setting = read(folder)
     except OSError:
         what = "has no keys of the simulated parties"
-        fix = "broker init DIR --for demo writes a folder that has"
+        fix = "write the folder with broker init DIR --for demo"
         raise ConfigurationFaults([Fault(str(folder), what, fix)]) from None
     with run_parties(setting):
-        return _wait(setting, f"is running around the broker of {folder}")
+        return _wait(setting, f"The simulated parties for the broker of {folder} are running")
 
 
-def _wait(setting: Setting, how: str) -> int:
+def _wait(setting: Setting, state: str) -> int:
     ports = setting.ports
     origin = ports.origin
-    click.echo(f"The demo {how}. Begin at the library:\n")
+    click.echo(f"{state}. Begin at the library:\n")
     for party, text in _PARTIES:
         click.echo(f"  {origin(party):32} {text}")
     if setting.has_register:

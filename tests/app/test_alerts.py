@@ -46,7 +46,7 @@ token_url = "{url}/token"
 client_id = "broker"
 certificate = "../tls/certificate.pem"
 key = "../tls/key.pem"
-ca_file = "../tls/authority.pem"
+ca_file = "../tls/certificate.pem"
 """
 
 

@@ -46,12 +46,13 @@ class SecuredRedis:
         """
         folder, port = self.folder / name, free_port()
         folder.mkdir()
-        text = (DEPLOY / file).read_text(encoding="utf-8").replace("/etc/redis/tls", str(self.folder / "tls"))
+        shipped_text = (DEPLOY / file).read_text(encoding="utf-8").replace("authority.pem", "certificate.pem")
+        text = shipped_text.replace("/etc/redis/tls", str(self.folder / "tls"))
         for shipped, own in values.items():
             text = text.replace(shipped, own)
         (folder / "conf").write_text(text, encoding="utf-8")
         password = next(iter(values.values()))
-        options: dict[str, Any] = {"password": password, "ssl": True, "ssl_ca_certs": self.certificates.authority}
+        options: dict[str, Any] = {"password": password, "ssl": True, "ssl_ca_certs": self.certificates.certificate}
         own_port = ("--port", "0", "--tls-port", str(port))
         server = RedisServer(folder, (*own_port, *settings), port, options, self.program)
         self.stack.callback(server.kill)
@@ -75,7 +76,7 @@ class SecuredRedis:
     def name_url(self, scheme: str, servers: list[RedisServer], path: str = "", query: str = "") -> None:
         """Set the address for ``store.url``."""
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
-        self.url = f"{scheme}://:{_PASSWORD}@{hosts}{path}?ssl_ca_certs={self.certificates.authority}{query}"
+        self.url = f"{scheme}://:{_PASSWORD}@{hosts}{path}?ssl_ca_certs={self.certificates.certificate}{query}"
 
     def find_master(self) -> RedisServer:
         """Return a server that takes writes."""
@@ -123,7 +124,7 @@ def run_cluster(folder: Path, program: str) -> Iterator[SecuredRedis]:
             node = found.start_store(f"node-{number}", *joined, *timed)
             nodes.append(f"127.0.0.1:{node.port}@{bus}")
         client = program.replace("-server", "-cli")
-        tls = ("--tls", "--cacert", found.certificates.authority, "-a", _PASSWORD, "--no-auth-warning")
+        tls = ("--tls", "--cacert", found.certificates.certificate, "-a", _PASSWORD, "--no-auth-warning")
         command = (client, *tls, "--cluster", "create", *nodes, "--cluster-replicas", "1", "--cluster-yes")
         subprocess.run(command, check=True, capture_output=True, timeout=_PATIENCE)
         wait_until(lambda: all(_is_whole(node) for node in found.servers))

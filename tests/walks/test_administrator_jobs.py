@@ -84,14 +84,14 @@ def rename_hospital_category(draft: Path) -> None:
 def sign_up(deployment: Deployment, name: str) -> dict[str, Any]:
     """Return the account that a login at My loans makes."""
     person = deployment.person()
-    deployment.landing(person.agree(person.log_in(name, persona(name).way)))
+    deployment.landing(person.agree(person.log_in(name, persona(name).upstream)))
     return dict(deployment.koha.patrons.rows()[-1])
 
 
 def land(deployment: Deployment, name: str, service: str) -> Mapping[str, tuple[str, ...]]:
     """Return the attributes that a service receives in a login."""
     person = deployment.person()
-    page = person.log_in(name, persona(name).way, service)
+    page = person.log_in(name, persona(name).upstream, service)
     return deployment.landing(person.agree(page)).attributes
 
 

@@ -65,7 +65,7 @@ def check(run: Explain) -> Explain:
 
 def refuse_login(deployment: Deployment, name: str, service: str = "my-loans") -> str:
     """Let a person of the demo be refused, and give the reference that they read out."""
-    page = deployment.person().log_in(name, persona(name).way, service)
+    page = deployment.person().log_in(name, persona(name).upstream, service)
     assert mark(page)[0] == "refuse"
     reference = re.search(
         r"[BCDFGHJKLMNPQRSTVWXZ0-9]{4} ?[BCDFGHJKLMNPQRSTVWXZ0-9]{4}(?=</)", page.get_data(as_text=True)

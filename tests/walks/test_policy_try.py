@@ -53,11 +53,11 @@ class Walk:
 
     def log_in_at(self, service: str) -> TestResponse:
         """Log in at a service, up to the first page after it."""
-        if self.who.way == "library":
+        if self.who.upstream == "library":
             registered = self.who.registered[0]
             page = pin_page(self.person, service)
             return self.person.press(page, do="login", identifier=registered["cardnumber"], pin=self.who.pin or "")
-        return self.person.log_in(self.who.name, self.who.way, service)
+        return self.person.log_in(self.who.name, self.who.upstream, service)
 
     def walk_to_end(self, page: TestResponse) -> Walked:
         """Go on from a page to the end."""
@@ -158,7 +158,7 @@ def test_a_tried_login_is_the_real_one(deployment: Deployment, who: Persona) -> 
     for service in SERVICES:
         # A possible duplicate is found among the other borrowers, of which a trial knows nothing.
         is_duplicate = bool(who.claims) and service == MAKING
-        if is_duplicate or who.way not in deployment.parts.services[service].methods:
+        if is_duplicate or who.upstream not in deployment.parts.services[service].methods:
             continue
         described = replace(facts(deployment, who), purpose=LoginPurpose.LOGIN, intent=None)
         (played,) = try_login(deployment.parts.make_trial_site(), described, (service,), deployment.clock.now()).played
@@ -178,5 +178,5 @@ def test_a_tried_sign_up_is_the_real_one(deployment: Deployment) -> None:
         ).played
         walk = Walk(deployment, deployment.person_without_code(), who)
 
-        compare(deployment, played, walk.walk_to_end(walk.person.sign_up(who.name, who.sign_up, who.way)))
+        compare(deployment, played, walk.walk_to_end(walk.person.sign_up(who.name, who.sign_up, who.upstream)))
         borrower_after(deployment, who, played)

@@ -74,7 +74,7 @@ def own_choices(demo: Running) -> Iterator[tuple[str, bytes]]:
     """Yield what the protected person sees of their choices, and the file of them."""
     browser = Browser()
     here = f"{demo.setting.ports.origin('broker')}/my-choices"
-    browser.get(f"{here}?with={RUNA.way}")
+    browser.get(f"{here}?with={RUNA.upstream}")
     while browser.mark()[0] != "choices":
         form = browser.forms()[0]
         browser.submit(form, **({"persona": RUNA.name} if "persona" in dict(form.buttons) else {}))

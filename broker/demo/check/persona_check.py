@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from broker.demo.check import register_check
 from broker.demo.check.http_browser import Browser
-from broker.demo.check.machine_check import check_pin_at_machine
+from broker.demo.check.lending_machine_check import check_pin_at_machine
 from broker.demo.check.persona_walk import texts, walk
 from broker.demo.circulation.library_desk import Account
 from broker.demo.people.persona import Persona
@@ -161,12 +161,12 @@ def _check_with_register(
 ) -> Sequence[PersonaReport]:
     """Walk the people of a demo with a register, and check the addresses that it supplied.
 
-    A persona with ``after`` starts when the earlier personas have been looked up.
+    A persona with ``logs_in_after`` starts when the earlier personas have been looked up.
     """
     reports: list[PersonaReport] = []
     looked_up: dict[str, str] = {}
     for person in people:
-        if person.after:
+        if person.logs_in_after:
             register_check.wait_for_look_ups(running, register, looked_up.values())
         report = _report(running, person)
         reports.append(report)

@@ -23,8 +23,8 @@ _MADE_WITHIN: Final = 120.0
 _PATIENCE: Final = 1.0
 _MAIL_WITHIN: Final = 60.0
 _CODE: Final = re.compile(r"(?:The code is|Koden er|Your code is|Din kode er): *(\S.*)")
-# The answers on the sign-up pages, by affiliation and login method. Hospital employees may use
-# either method.
+# The answers on the sign-up pages, by affiliation and upstream. Hospital employees may use either
+# upstream.
 _ANSWERS: Final = {
     ("student", "wayf"): ("student", "yes"),
     ("employee", "wayf"): ("employee", "yes"),
@@ -48,7 +48,7 @@ def walk(
     browser: Browser,
     origin: str,
     person: Persona,
-    method: str | None = None,
+    upstream: str | None = None,
     *,
     patient: bool = True,
     remember: bool = False,
@@ -59,7 +59,7 @@ def walk(
     Unless ``patient``, stop at the page about an account that is being created. A persona who signs
     up, gets mail or types a PIN needs the ``demo``. Raise AssertionError if the walk does not end.
     """
-    walker = _Walker(browser, person, method or person.way, remember, demo)
+    walker = _Walker(browser, person, upstream or person.upstream, remember, demo)
     if person.sign_up:
         walker.sign_up(person.sign_up)
     else:
@@ -67,9 +67,9 @@ def walk(
     _finish_walk(walker, patient=patient)
 
 
-def onward(browser: Browser, person: Persona, method: str, *, remember: bool = False) -> None:
+def onward(browser: Browser, person: Persona, upstream: str, *, remember: bool = False) -> None:
     """Log ``person`` in, beginning at the open page. Raise AssertionError as ``walk`` does."""
-    _finish_walk(_Walker(browser, person, method, remember=remember, demo=None), patient=True)
+    _finish_walk(_Walker(browser, person, upstream, remember=remember, demo=None), patient=True)
 
 
 def _finish_walk(walker: "_Walker", *, patient: bool) -> None:
@@ -94,7 +94,7 @@ class _Walker:
 
     browser: Browser
     person: Persona
-    method: str
+    upstream: str
     remember: bool
     demo: Running | None
     has_requested_code: bool = False  # by mail
@@ -103,7 +103,7 @@ class _Walker:
         """Answer the sign-up pages and follow the link to the login at their end."""
         broker = self._demo().setting.ports.origin("broker")
         self.browser.get(f"{broker}/sign-up")
-        for answer in _ANSWERS[affiliation, self.method]:
+        for answer in _ANSWERS[affiliation, self.upstream]:
             self.browser.get(f"{self._form().action}?answer={answer}")
         self._follow("//main//a[contains(@href, '/sign-up/begin')]/@href")
 
@@ -139,7 +139,7 @@ class _Walker:
         self.browser.submit(form, **fields)
 
     def _choose(self) -> None:
-        self.browser.submit(self._form("upstream"), upstream=self.method)
+        self.browser.submit(self._form("upstream"), upstream=self.upstream)
 
     def _ask(self) -> None:
         fields = {"answer": "yes"}

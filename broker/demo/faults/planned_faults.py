@@ -1,7 +1,6 @@
-"""Faults that a test plans for a simulated library system, and the system's access log."""
+"""Faults that a test plans for a simulated library system."""
 
 import threading
-from collections import deque
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -47,12 +46,12 @@ class PlannedFaults:
     planned: list[Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def strikes(self, count: str) -> bool:
-        """Return whether this count has a fault left, and lower it."""
+    def use_up(self, counter_name: str) -> bool:
+        """Return whether this counter has a fault left, and lower it."""
         with self._lock:
-            present: int = getattr(self, count)
+            present: int = getattr(self, counter_name)
             if present > 0:
-                setattr(self, count, present - 1)
+                setattr(self, counter_name, present - 1)
             return present > 0
 
     def plan(self, operation: str, kind: str, times: int = 1, *, field: str = "") -> None:
@@ -72,18 +71,3 @@ class PlannedFaults:
                     del self.planned[place]
                 return fault
         return None
-
-
-class AccessLog:
-    """The request lines of a web server in front of a system, decoded."""
-
-    def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=10_000)
-
-    def add(self, line: str) -> None:
-        """Add one line."""
-        self._lines.append(line)
-
-    def lines(self) -> list[str]:
-        """Return the lines, oldest first."""
-        return list(self._lines)

@@ -98,7 +98,8 @@ class Api:
     def _search(self) -> ResponseReturnValue:
         embedded, query = _wants_attributes(), _read_query()
         most = request.args.get("_per_page", _A_PAGE, type=int)
-        if list(query) == ["me.patron_id"]:  # of a list: the patrons with a higher number
+        # The broker lists all patrons page by page: those after the last number that it has seen.
+        if list(query) == ["me.patron_id"]:
             rows = self._patrons.list_after(int(query["me.patron_id"][">"]), most)
         else:
             holds(query, blank(), embedded=embedded)  # an unknown column is always an error

@@ -10,8 +10,8 @@ from flask import Flask, Response, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from broker.demo.demo_app import create_demo_app, mask_cpr_numbers, say
+from broker.demo.faults.access_log import AccessLog
 from broker.demo.faults.fault_injector import FaultInjector
-from broker.demo.faults.planned_faults import AccessLog
 from broker.demo.koha.database.administration import Administration
 from broker.demo.koha.database.injected_faults import InjectedFaults
 from broker.demo.koha.database.patrons import Patrons
@@ -78,7 +78,7 @@ def _strike(app: Flask, koha: Simulation) -> None:
         if koha.faults.down:
             return Response("<h1>Service Unavailable</h1>", 503, mimetype="text/html")
         time.sleep(koha.faults.slow)
-        if _is_write() and koha.faults.strikes("fail"):
+        if _is_write() and koha.faults.use_up("fail"):
             raise internal_error()
         return None
 
@@ -86,7 +86,7 @@ def _strike(app: Flask, koha: Simulation) -> None:
     def after(response: Response) -> Response:
         path = unquote_plus(request.full_path.removesuffix("?"))
         koha.access.add(f"{request.method} {path} {response.status_code}")
-        if _is_write() and response.status_code < 400 and koha.faults.strikes("lose_answer"):
+        if _is_write() and response.status_code < 400 and koha.faults.use_up("lose_answer"):
             return Response("<h1>Proxy Error</h1>", 502, mimetype="text/html")
         return response
 

@@ -15,7 +15,7 @@ _CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """An invented person: the login method, the asserted attributes, and the expected outcome.
+    """An invented person: the upstream, the asserted attributes, and the expected outcome.
 
     ``expect`` is the reason of a refusal, the category of the resulting account, or "" for no
     account.
@@ -34,10 +34,10 @@ class Persona:
     upgrade: bool | None = None  # the answer to the first offer of another category
     pin: str | None = None  # of the registered borrower
     loans: tuple[str, ...] = ()  # of the registered borrower
-    after: str | None = None  # the persona who must log in before
+    logs_in_after: str | None = None  # the persona who must log in before
 
     @property
-    def way(self) -> str:
+    def upstream(self) -> str:
         """Return the name of the upstream for this person's login."""
         return {NEMLOGIN: "nemid", LIBRARY_ACCOUNT: "library"}.get(self.institution, "wayf")
 
@@ -48,7 +48,7 @@ class Persona:
         return asserted[0].removeprefix(_CPR) if asserted else None
 
     @property
-    def types(self) -> str:
+    def typed_number(self) -> str:
         """Return the number typed at a machine: the CPR number, or else the card number."""
         if self.cpr:
             return self.cpr

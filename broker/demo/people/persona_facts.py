@@ -24,7 +24,7 @@ def persona_facts(person: Persona, today: date) -> GivenFacts:
     attributes = {name: of for name, of in person.attributes.items() if name != _NUMBER}
     borrower = _borrower(person)
     facts = GivenFacts(
-        upstream=person.way,
+        upstream=person.upstream,
         attributes=attributes,
         intent=person.sign_up,
         purpose=LoginPurpose.SIGN_UP if person.sign_up else LoginPurpose.LOGIN,
@@ -44,8 +44,8 @@ def persona_facts(person: Persona, today: date) -> GivenFacts:
 
 
 def _borrower(person: Persona) -> DescribedBorrower | None:
-    if person.after:
-        return DescribedBorrower(persona(person.after).expect)
+    if person.logs_in_after:
+        return DescribedBorrower(persona(person.logs_in_after).expect)
     if not person.registered:
         return None
     registered = person.registered[0]

@@ -355,7 +355,7 @@ _REGISTERED: Final = (
         ),
         university_attributes("otto", "Otto Skov", "1601814087", ("alum@au.dk",)),
         "PRIVATE",
-        after="otto",
+        logs_in_after="otto",
     ),
 )
 

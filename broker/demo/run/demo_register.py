@@ -16,7 +16,7 @@ PARTIES: Final = ("register", "register-service")
 _OWN: Final = "register"
 _ANOTHER: Final = "another-authority"
 _TABLE: Final = """
-# The register of persons, simulated: it requires a client certificate of its authority.
+# The register of persons, simulated: it requires the client certificate.
 [person_register]
 system = "datafordeler"
 url = "{address}"
@@ -24,7 +24,7 @@ token_url = "{address}{token}"
 client_id = "{client}"
 certificate = "register/certificate.pem"
 key = "register/key.pem"
-ca_file = "register/authority.pem"
+ca_file = "register/certificate.pem"
 """
 
 
@@ -38,7 +38,7 @@ def table(port: int) -> str:
 
 
 def write_certificates(folder: Path, now: datetime) -> None:
-    """Write the certificates of register and broker, and one of another authority."""
+    """Write the certificate of register and broker, and one of another authority."""
     for name in (_OWN, _ANOTHER):
         Certificates.create(folder / name, now)
 

@@ -46,7 +46,7 @@ ROWS = {
 @contextmanager
 def serving(app: Flask, own: Certificates, faults: RegisterFaults) -> Iterator[str]:
     """Serve ``app`` over TLS to those alone that show a certificate of the same authority."""
-    other = certificates(Path(own.authority).parent.with_name("another"))
+    other = certificates(Path(own.certificate).parent.with_name("another"))
     with serve_on_loopback(app, tls=server_side(own, other, faults)) as url:
         yield url
 
@@ -86,7 +86,7 @@ def _serviceplatformen(own: Certificates) -> Iterator[Stage]:
 
 
 def _keys(own: Certificates, url: str) -> dict[str, object]:
-    return {"url": url, "certificate": own.certificate, "key": own.key, "ca_file": own.authority}
+    return {"url": url, "certificate": own.certificate, "key": own.key, "ca_file": own.certificate}
 
 
 def unheard(call: str, outcome: str, seconds: float) -> None:

@@ -104,7 +104,7 @@ def test_the_certificate_of_another_authority_is_not_let_in(stage: Stage, tmp_pa
 
 def test_a_register_that_shows_the_certificate_of_another_is_told_nothing(stage: Stage, tmp_path: Path) -> None:
     """A CPR number is sent only to a server with a trusted certificate."""
-    stranger = certificates(tmp_path / "foreign").authority
+    stranger = certificates(tmp_path / "foreign").certificate
     with pytest.raises(RegisterUnavailable, match="no answer: SSLError"):
         stage.opened(ca_file=stranger).look_up(CPR, soon())
     assert stage.simulated.looked_up == []

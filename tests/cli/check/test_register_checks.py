@@ -36,7 +36,7 @@ token_url = "{url}{TOKEN_PATH}"
 client_id = "{client_id}"
 certificate = "../tls/certificate.pem"
 key = "../tls/key.pem"
-ca_file = "../tls/authority.pem"
+ca_file = "../tls/certificate.pem"
 """
         path.write_text(path.read_text() + table)
         parts = assemble(load(path, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))

@@ -12,8 +12,9 @@ from urllib.parse import unquote_plus
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from broker.demo.faults.access_log import AccessLog
 from broker.demo.faults.fault_injector import FaultInjector
-from broker.demo.faults.planned_faults import AccessLog, PlannedFaults
+from broker.demo.faults.planned_faults import PlannedFaults
 from tests.conformance.simulated_alma.administration import GROUPS, IDENTIFIER_TYPES, Administration
 from tests.conformance.simulated_alma.refusals import GENERAL, Refused, not_understood
 from tests.conformance.simulated_alma.user_object import UserRow, show_user
@@ -102,7 +103,7 @@ class Simulation:
         """Refuse a call beyond the limits, without the right, or with a parameter that may mean anything."""
         if self.faults.quota_gone:
             raise Refused("DAILY_THRESHOLD", "Daily API Request Threshold has been exceeded.", 429)
-        if self.faults.strikes("per_second_gone"):
+        if self.faults.use_up("per_second_gone"):
             raise Refused("PER_SECOND_THRESHOLD", "HTTP requests are more than allowed per second", 429)
         key = self.users.administration.keys.get(request.headers.get("Authorization", "").removeprefix("apikey "))
         if key is None:
@@ -153,7 +154,7 @@ def _strike(app: Flask, alma: Simulation) -> None:
         path = unquote_plus(request.full_path.removesuffix("?"))
         alma.access.add(f"{request.method} {path} {response.status_code}")
         is_change = request.method != "GET" and response.status_code < 400
-        if is_change and alma.faults.strikes("lose_answer"):
+        if is_change and alma.faults.use_up("lose_answer"):
             return Response("<h1>Bad Gateway</h1>", 502, mimetype="text/html")
         return response
 

@@ -78,12 +78,12 @@ def action(page: TestResponse, name: str) -> str:
 
 def log_in(person: Person, who: Persona, service: str = "my-loans", way: str | None = None) -> TestResponse:
     """Come from a service, log in, and return the next page."""
-    return person.return_from_hub(person.choose(person.ask(service), way or who.way), who)
+    return person.return_from_hub(person.choose(person.ask(service), way or who.upstream), who)
 
 
 def sign_up(person: Person, who: Persona, affiliation: str, way: str | None = None) -> TestResponse:
     """Follow the last link of the sign-up pages, log in, and return the next page."""
-    away = person.get(f"/sign-up/begin?affiliation={affiliation}&upstream={way or who.way}")
+    away = person.get(f"/sign-up/begin?affiliation={affiliation}&upstream={way or who.upstream}")
     assert away.status_code == 302, mark(away)
     return person.return_from_hub(away.location, who)
 

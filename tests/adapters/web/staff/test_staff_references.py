@@ -14,7 +14,7 @@ from tests.plugins.staff_logins import ADMIN, enter, read_audit_log, read_shown_
 
 def refuse(deployment: Deployment, name: str = "lars") -> str:
     """Let a person of the demo be refused, and give the reference as they read it out."""
-    page = deployment.person().log_in(name, persona(name).way)
+    page = deployment.person().log_in(name, persona(name).upstream)
     assert mark(page)[0] == "refuse"
     written = find_text(page, "//div[@class='reference']//strong/text()")
     return f"{written[:4]} {written[4:]}".lower()

@@ -59,7 +59,7 @@ def check_pin_at_machine(
     if pin is None:
         return ""
     try:
-        borrower = machine.borrower(person.types, pin)
+        borrower = machine.borrower(person.typed_number, pin)
     except MachineFailed:
         return "silent"
     return _verdict(borrower)
