@@ -4,7 +4,6 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,17 @@ from broker.demo.run.running_demo import Running, run_demo, run_parties
 
 _FINDINGS = 1
 _POLL_S = 0.5
-_HEADER = ("persona", "affiliation", "decision", "borrower", "account", "machine", "released")
+_ROW = "{:10} {:12} {:22} {:10} {:13} {:8} {:8} {}"
+_HEADER = (
+    "persona",
+    "affiliation",
+    "decision",
+    "borrower",
+    "account",
+    "machine",
+    "address",
+    "released",
+)
 _PARTIES = (
     ("library", 'log in at "My loans", borrow at the machine, sign up'),
     ("patrons", "the borrowers of the simulated library system"),
@@ -94,43 +103,34 @@ def _wait(setting: Setting, state: str) -> int:
 
 
 def _check(demo: Running, *, as_json: bool) -> int:
-    reports = persona_check.check(demo)
+    """Print the outcome of each persona, as a row as soon as it is known or all as JSON."""
+    if not as_json:
+        click.echo(_ROW.format(*_HEADER))
+    reports = []
+    for report in persona_check.check(demo):
+        reports.append(report)
+        if not as_json:
+            click.echo(_format_row(report))
     if as_json:
         click.echo(json.dumps(persona_check.as_json(reports), indent=2))
-    else:
-        click.echo("\n".join(_lines(reports)))
-    if all(report.ok for report in reports):
-        return 0
-    return _FINDINGS
-
-
-def _lines(reports: Sequence[persona_check.PersonaReport]) -> Iterator[str]:
-    rows = [_HEADER, *map(_row, reports)]
-    if any(report.register for report in reports):
-        addresses = ("address", *(report.register or "-" for report in reports))
-        rows = [(*row, address) for row, address in zip(rows, addresses, strict=True)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
-    yield ""
     unexpected = ", ".join(report.persona for report in reports if not report.ok)
-    if unexpected:
-        yield f"not as expected: {unexpected}"
-    else:
-        yield "every persona as expected"
+    if not as_json:
+        click.echo(
+            f"\nnot as expected: {unexpected}" if unexpected else "\nevery persona as expected"
+        )
+    return _FINDINGS if unexpected else 0
 
 
-def _row(report: persona_check.PersonaReport) -> tuple[str, ...]:
-    account = "-"
-    if report.account:
-        account = "{category} {number}".format(**report.account)
-    return (
+def _format_row(report: persona_check.PersonaReport) -> str:
+    account = report.account or {}
+    cells = (
         report.persona,
-        report.affiliation or "-",
+        report.affiliation,
         report.decision,
         report.borrower,
-        account,
-        report.machine or "-",
-        ", ".join(report.released) or "-",
+        " ".join((account.get("category", ""), account.get("number", ""))).strip(),
+        report.machine,
+        report.register,
+        ", ".join(report.released),
     )
+    return _ROW.format(*(cell or "-" for cell in cells))

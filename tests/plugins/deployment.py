@@ -24,15 +24,13 @@ from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key
 from broker.demo.koha import simulated_koha
-from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
-from broker.demo.koha.loans import Circulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library import services
 from broker.demo.library.sip2_client import Machine
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
-from broker.demo.run.demo_library import CLIENT_SECRET, create_circulation, seeds
+from broker.demo.run.demo_library import simulate_koha
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.demo.upstreams import wayf_hub
@@ -62,7 +60,6 @@ class Deployment:
     setting: Setting
     app: Flask
     koha: simulated_koha.Simulation
-    circulation: Circulation
     machine: Machine
     received: Mailbox
     clock: Clock
@@ -413,14 +410,11 @@ def run_deployment(
     # Remove the last good policies of the previous broker: a missing file would be reported as moved away.
     shutil.rmtree(folder / "state" / "policies", ignore_errors=True)
     smtp, page = free_port(), free_port()
-    system = simulated_koha.create_app(
-        seeds(), administration=FOUR_DIGIT_PINS, clients={"broker": simulated_koha.Client(CLIENT_SECRET)}
-    )
+    system = simulate_koha()
     mailbox = Mailbox(smtp, page)
     koha = system.extensions["koha"]
-    circulation = create_circulation(koha.patrons)
     served = serve_on_loopback(system)
-    with ExitStack() as stack, served as url, serve_sip2(circulation) as sip2, pytest.MonkeyPatch.context() as patch:
+    with ExitStack() as stack, served as url, serve_sip2(koha.desk) as sip2, pytest.MonkeyPatch.context() as patch:
         mailbox.start()
         stack.callback(mailbox.stop)
         # A check per second would only make the tests wait.
@@ -437,7 +431,7 @@ def run_deployment(
         }
         app = create_app(load(setting.config, environ))
         machine = Machine(sip2, *next(iter(TERMINALS.items())))
-        found = Deployment(setting, app, koha, circulation, machine, mailbox, clock)
+        found = Deployment(setting, app, koha, machine, mailbox, clock)
         found.be_patient()
         steps = (found.parts.person_worker.step, found.parts.outbox.step)
         with run_background_loop(found.parts.wake, steps, report):

@@ -124,7 +124,7 @@ def test_nothing_of_the_protected_and_the_dead_leaves_the_register(
     login_while_down(demo)
     seen: list[bytes] = []
     monkeypatch.setattr(persona_check, "Browser", partial(Browser, seen=seen))
-    reports = persona_check.check(demo, REGISTER_PEOPLE)
+    reports = list(persona_check.check(demo, REGISTER_PEOPLE))
     everything = [*(("page", each) for each in seen), *list_stored_and_sent(demo)]
     assert [each.persona for each in reports if not each.ok] == []
     ends = {each.persona: each.register for each in reports}

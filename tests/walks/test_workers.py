@@ -96,7 +96,7 @@ def test_every_persona_ends_as_expected_and_leaves_nothing_personal(
     seen: list[bytes] = []
     monkeypatch.setattr(persona_check, "Browser", partial(Browser, seen=seen))
     with run_demo(setting) as demo:
-        reports = persona_check.check(demo)
+        reports = list(persona_check.check(demo))
         folder = setting.folder
         left = [*dict(read_folder_contents(folder / "state")).values(), (folder / "broker.log").read_bytes()]
         visited = [octets for path, octets in read_folder_contents(folder / "state") if path.name != "report.json"]

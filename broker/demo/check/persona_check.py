@@ -1,7 +1,7 @@
 """Walks every persona through the running demo over HTTP, and reports the outcomes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from broker.demo.check import register_check
@@ -10,8 +10,7 @@ from broker.demo.check.lending_machine_check import check_pin_at_machine
 from broker.demo.check.persona_walk import texts, walk
 from broker.demo.circulation.library_desk import Account
 from broker.demo.people.persona import Persona
-from broker.demo.people.register_people import people_with
-from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
+from broker.demo.people.register_people import NOT_WRITTEN, people_with
 from broker.demo.run.running_demo import Running
 
 __all__ = ["PersonaReport", "as_json", "check", "texts", "walk"]
@@ -35,15 +34,21 @@ class PersonaReport:
     ok: bool = field(default=False, kw_only=True)
 
 
-def check(running: Running, people: Sequence[Persona] | None = None) -> Sequence[PersonaReport]:
-    """Walk ``people``, or all personas of the demo, each in a new browser."""
+def check(running: Running, people: Sequence[Persona] | None = None) -> Iterator[PersonaReport]:
+    """Walk ``people``, or all personas of the demo, each in a new browser. Yield each outcome.
+
+    With a register of persons, its look-up ends before the next persona begins.
+    """
     everybody = people_with(register=running.setting.has_register) if people is None else people
-    if running.register is None:
-        return tuple(_report(running, person) for person in everybody)
-    return _check_with_register(running, running.register, everybody)
+    for person in everybody:
+        report = _report(running, person)
+        if report.account and person.service == "my-loans":
+            yield _check_address(running, person, report, report.account["number"])
+        else:
+            yield report
 
 
-def as_json(reports: Sequence[PersonaReport]) -> dict[str, object]:
+def as_json(reports: Iterable[PersonaReport]) -> dict[str, object]:
     """Return the documented JSON form of the reports (docs/reference/design.md#4)."""
     logins = []
     for report in reports:
@@ -55,140 +60,93 @@ def as_json(reports: Sequence[PersonaReport]) -> dict[str, object]:
     return {"logins": logins}
 
 
-@dataclass(frozen=True, slots=True)
-class _FinishedWalk:
-    """The end of a walk: the last page, and the borrowers before and after it."""
-
-    running: Running
-    person: Persona
-    browser: Browser
-    mails_before: int
-    before: Accounts
-    after: Accounts
-
-    @property
-    def change(self) -> str:
-        """Return how the walk changed the borrowers, in one word."""
-        if set(self.after) - set(self.before):
-            return "created"
-        categories = set()
-        for number, row in self.before.items():
-            category = self.after[number].category
-            if row.category != category:
-                categories.add(category)
-        if not categories:
-            return "unchanged"
-        return "lowered" if "PRIVATE" in categories else "upgraded"
-
-    @property
-    def number(self) -> str | None:
-        """Return the number of the borrower who has the persona's CPR number in any field."""
-        cpr = self.person.cpr
-        for number, row in self.after.items():
-            if cpr and cpr in {value.replace("-", "") for value in row.numbers}:
-                return number
-        return None
-
-    def report_refusal(self, why: str, *, ok: bool) -> PersonaReport:
-        """Report a persona who did not reach the service."""
-        return PersonaReport(self.person.name, None, why, (), self.change, ok=ok)
-
-    def report_landing(self, affiliation: str | None, number: str | None) -> PersonaReport:
-        """Report a persona who reached the service or the last sign-up page."""
-        row = self.after.get(number or "")
-        account = None
-        right = self.person.expect == ""
-        if row:
-            account = {"number": row.number, "category": row.category}
-            right = row.category == self.person.expect and self._is_kept(row)
-        released = texts(self.browser, "//table[@id='assertion']//td[1]/text()")
-        machine = self._check_machine(is_known=bool(row))
-        return PersonaReport(
-            self.person.name,
-            affiliation,
-            "permit",
-            released,
-            self.change,
-            account,
-            machine,
-            ok=right and machine in {"", "valid"},
-        )
-
-    def _check_machine(self, *, is_known: bool) -> str:
-        if not is_known:
-            return ""
-        return check_pin_at_machine(
-            self.running.machine,
-            self.running.mailbox,
-            self.person,
-            is_new=self.change == "created",
-            mails_before=self.mails_before,
-        )
-
-    def _is_kept(self, row: Account) -> bool:
-        """Return whether a borrower registered by staff kept its number and mail address."""
-        if not self.person.registered:
-            return True
-        mail = self.person.registered[0].get("email", row.email)
-        return row.number in self.before and row.email == mail
+def _check_address(
+    running: Running, person: Persona, report: PersonaReport, number: str
+) -> PersonaReport:
+    """Add to a report whether the borrower has the address of the register, if there is one."""
+    register, cpr = running.register, person.cpr or ""
+    if register is None or cpr not in register.rows:
+        return report
+    register_check.wait_for_look_up(running, register, cpr)
+    found = register_check.find_address(register.rows[cpr], _borrowers(running)[number])
+    expected = "none" if person.name in NOT_WRITTEN else "written"
+    return replace(report, register=found, ok=report.ok and found == expected)
 
 
 def _report(running: Running, person: Persona) -> PersonaReport:
     before = _borrowers(running)
-    mails = len(running.mailbox.mails())
-    logged = len(_events(running))
+    mails_before, logged = len(running.mailbox.mails()), len(_events(running))
     browser, fault = Browser(), ""
     try:
         walk(browser, running.setting.ports.origin("library"), person, demo=running)
     except AssertionError as error:
         fault = f"unfinished: {error}"
-    walked = _FinishedWalk(running, person, browser, mails, before, _borrowers(running))
-    if fault:
-        return walked.report_refusal(fault, ok=False)
+    after = _borrowers(running)
+    change = _describe_change(before, after)
     step, reason = browser.mark()
     if step == "done":
         affiliation = _first(browser, "//@data-affiliation")
-        return walked.report_landing(affiliation, walked.number)
-    if _first(browser, "//strong[@id='status']/text()") != "Success":
-        expected = (step, reason) == ("refuse", person.expect)
-        return walked.report_refusal(reason or f"unfinished: {step}", ok=expected)
-    affiliation = _find_issued_affiliation(_events(running)[logged:])
-    return walked.report_landing(affiliation, _first(browser, "//td[@id='borrower']/text()"))
+        number = _find_number(person, after)
+    else:
+        affiliation = _find_issued_affiliation(_events(running)[logged:])
+        number = _first(browser, "//td[@id='borrower']/text()")
+        if _first(browser, "//strong[@id='status']/text()") != "Success":
+            fault = fault or reason or f"unfinished: {step}"
+    if fault:
+        expected = (step, fault) == ("refuse", person.expect)
+        return PersonaReport(person.name, None, fault, (), change, ok=expected)
+    released = texts(browser, "//table[@id='assertion']//td[1]/small/text()")
+    report = PersonaReport(person.name, affiliation, "permit", released, change)
+    row = after.get(number or "")
+    if row is None:
+        return replace(report, ok=person.expect == "")
+    machine = check_pin_at_machine(
+        running.machine,
+        running.mailbox,
+        person,
+        is_new=change == "created",
+        mails_before=mails_before,
+    )
+    right = row.category == person.expect and _is_kept(person, row, before)
+    account = {"number": row.number, "category": row.category}
+    return replace(report, account=account, machine=machine, ok=right and machine in {"", "valid"})
 
 
-def _check_with_register(
-    running: Running, register: SimulatedDatafordeler, people: Sequence[Persona]
-) -> Sequence[PersonaReport]:
-    """Walk the people of a demo with a register, and check the addresses that it supplied.
-
-    A persona with ``logs_in_after`` starts when the earlier personas have been looked up.
-    """
-    reports: list[PersonaReport] = []
-    looked_up: dict[str, str] = {}
-    for person in people:
-        if person.logs_in_after:
-            register_check.wait_for_look_ups(running, register, looked_up.values())
-        report = _report(running, person)
-        reports.append(report)
-        if report.account and person.service == "my-loans" and person.cpr in register.rows:
-            looked_up[person.name] = person.cpr or ""
-    register_check.wait_for_look_ups(running, register, looked_up.values())
-    borrowers = _borrowers(running)
-    for place, report in enumerate(reports):
-        if report.account and report.persona in looked_up:
-            row = register.rows[looked_up[report.persona]]
-            borrower = borrowers[report.account["number"]]
-            found = register_check.find_address(row, borrower)
-            ok = report.ok and found == register_check.find_expected_address(report.persona)
-            reports[place] = replace(report, register=found, ok=ok)
-    return tuple(reports)
-
-
-def _find_issued_affiliation(events: list[dict[str, str]]) -> str | None:
+def _find_issued_affiliation(events: Sequence[Mapping[str, str]]) -> str | None:
     for event in events:
         if event.get("event") == "issued":
             return event.get("affiliation")
     return None
+
+
+def _describe_change(before: Accounts, after: Accounts) -> str:
+    """Return how a walk changed the borrowers, in one word."""
+    if set(after) - set(before):
+        return "created"
+    categories = {
+        after[number].category
+        for number, row in before.items()
+        if row.category != after[number].category
+    }
+    if not categories:
+        return "unchanged"
+    return "lowered" if "PRIVATE" in categories else "upgraded"
+
+
+def _find_number(person: Persona, borrowers: Accounts) -> str | None:
+    """Return the number of the borrower who has the persona's CPR number in any field."""
+    for number, row in borrowers.items():
+        if person.cpr and person.cpr in {value.replace("-", "") for value in row.numbers}:
+            return number
+    return None
+
+
+def _is_kept(person: Persona, row: Account, before: Accounts) -> bool:
+    """Return whether a borrower registered by staff kept its number and mail address."""
+    if not person.registered:
+        return True
+    mail = person.registered[0].get("email", row.email)
+    return row.number in before and row.email == mail
 
 
 def _first(browser: Browser, path: str) -> str | None:
@@ -196,7 +154,7 @@ def _first(browser: Browser, path: str) -> str | None:
 
 
 def _borrowers(running: Running) -> Accounts:
-    return {row.number: row for row in running.library.desk.accounts()}
+    return {row.number: row for row in running.patrons.desk.accounts()}
 
 
 def _events(running: Running) -> list[dict[str, str]]:

@@ -1,12 +1,10 @@
 """Checks that the addresses of the simulated register reach the borrowers."""
 
 import time
-from collections.abc import Collection
 from typing import Final
 
 from broker.core.borrowers.registered_person import street_line
 from broker.demo.circulation.library_desk import Account
-from broker.demo.people.register_people import NOT_WRITTEN
 from broker.demo.register.register_rows import RegisterRow
 from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 from broker.demo.run.running_demo import Running
@@ -15,17 +13,15 @@ _WITHIN: Final = 30.0  # seconds
 _HOUSE: Final = ("husnummer", "etage", "sidedoer")
 
 
-def wait_for_look_ups(
-    running: Running, register: SimulatedDatafordeler, numbers: Collection[str]
-) -> bool:
-    """Wait until these CPR numbers have been looked up. Return False on a timeout."""
+def wait_for_look_up(running: Running, register: SimulatedDatafordeler, number: str) -> None:
+    """Wait until this CPR number has been looked up, and no look-up is unfinished."""
     until = time.monotonic() + _WITHIN
     while time.monotonic() < until:
-        done = _count_logged(running)
-        if set(numbers) <= set(register.looked_up) and done >= len(register.looked_up):
-            return True
+        log = (running.setting.folder / "broker.log").read_text(encoding="utf-8")
+        done = log.count('"event": "register_looked_up"')
+        if number in register.looked_up and done >= len(register.looked_up):
+            return
         time.sleep(0.05)
-    return False
 
 
 def find_address(row: RegisterRow, borrower: Account) -> str:
@@ -36,13 +32,3 @@ def find_address(row: RegisterRow, borrower: Account) -> str:
     street = street_line(row.address.get("vejadresseringsnavn", ""), *house)
     theirs = (street, row.address.get("postnummer"), row.address.get("postdistrikt"))
     return "written" if borrower.address == theirs else "another"
-
-
-def find_expected_address(persona: str) -> str:
-    """Return the correct result of ``find_address`` for a persona."""
-    return "none" if persona in NOT_WRITTEN else "written"
-
-
-def _count_logged(running: Running) -> int:
-    log = (running.setting.folder / "broker.log").read_text(encoding="utf-8")
-    return log.count('"event": "register_looked_up"')

@@ -16,6 +16,7 @@ from broker.demo.koha.database.administration import Administration
 from broker.demo.koha.database.injected_faults import InjectedFaults
 from broker.demo.koha.database.patrons import Patrons
 from broker.demo.koha.database.refusals import Refused, internal_error
+from broker.demo.koha.loans import Circulation
 from broker.demo.koha.patron_api import Api
 from broker.demo.koha.token_endpoint import Client, IssuedTokens
 
@@ -30,6 +31,7 @@ class Simulation:
     tokens: IssuedTokens
     faults: InjectedFaults
     access: AccessLog
+    desk: Circulation
 
 
 def create_app(
@@ -54,7 +56,9 @@ def create_app(
             patrons.set_password(created["patron_id"], password, password)
     tokens = IssuedTokens(clients or {"broker": Client("demo")})
     app = create_demo_app()
-    app.extensions["koha"] = simulation = Simulation(patrons, tokens, faults, AccessLog())
+    app.extensions["koha"] = simulation = Simulation(
+        patrons, tokens, faults, AccessLog(), Circulation(patrons)
+    )
     app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))
     _strike(app, simulation)
     Api(patrons, tokens, FaultInjector(faults, internal_error, _build_refusal)).serve(app)

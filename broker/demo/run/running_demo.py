@@ -26,7 +26,7 @@ from broker.demo.people.register_people import people_with
 from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 from broker.demo.run import demo_register
 from broker.demo.run.demo_folder import EID, HUB, PARTIES, SERVICES, Ports, Setting
-from broker.demo.run.demo_library import DemoLibrary, simulate_koha
+from broker.demo.run.demo_library import simulate_koha
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
 from broker.demo.story import stories
@@ -62,15 +62,9 @@ class RunningParties:
     """The simulated parties around a broker: library system, mailbox, perhaps a register."""
 
     setting: Setting
-    library: DemoLibrary
+    patrons: simulated_koha.Simulation
     mailbox: Mailbox
     register: SimulatedDatafordeler | None = None
-
-    @property
-    def patrons(self) -> simulated_koha.Simulation:
-        """The simulated Koha."""
-        koha: simulated_koha.Simulation = self.library.app.extensions["koha"]
-        return koha
 
     @property
     def machine(self) -> Machine:
@@ -124,9 +118,9 @@ def _redirect_location(root: etree._Element, kind: str) -> str:
     return locations["urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"]
 
 
-def _parties(setting: Setting) -> tuple[Mapping[str, Flask], DemoLibrary]:
+def _parties(setting: Setting) -> Mapping[str, Flask]:
     people = people_with(register=setting.has_register)
-    library = simulate_koha(people)
+    koha = simulate_koha(people)
     origin = setting.ports.origin
     broker = origin("broker")
     acs_addresses = {
@@ -140,21 +134,20 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], DemoLibrary]:
     }
     decryption_keys = encryption.DecryptionKeys.load([setting.library.key.encode()])
     eid = nemlogin.NemLogin(EID, setting.nemlogin.signing)
-    parties = {
+    return {
         "hub": wayf_hub.create_app(HUB, key, acs_addresses, people),
         "nemlogin": nemlogin.create_app(eid, lambda: _eid_peer(setting), people),
         "library": services.create_app(
             sites,
             lambda: _peer(setting),
             decryption_keys,
-            library.desk,
+            koha.extensions["koha"].desk,
             broker,
             machine=_machine(setting.ports),
             signing=setting.library.signing,
         ),
-        "patrons": library.app,
+        "patrons": koha,
     }
-    return parties, library
 
 
 def _machine(ports: Ports) -> Machine:
@@ -166,10 +159,9 @@ def start_command(setting: Setting, command: str) -> subprocess.Popen[bytes]:
     """Start ``broker serve`` or ``broker work`` with the demo's configuration, and its log."""
     # Drop all BROKER_ variables: one meant for a real broker could send invented people to a real
     # library.
-    environment = dict(os.environ)
-    for name in os.environ:
-        if name.startswith("BROKER_"):
-            del environment[name]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("BROKER_")
+    }
     environment["BROKER_CONFIG"] = str(setting.config)
     with _log_file(setting).open("ab") as out:
         return subprocess.Popen(
@@ -230,13 +222,14 @@ def run_parties(setting: Setting) -> Iterator[RunningParties]:
     """
     ports = setting.ports
     _check_ports(ports, setting.parties[1:])
-    parties, library = _parties(setting)
+    parties = _parties(setting)
+    koha: simulated_koha.Simulation = parties["patrons"].extensions["koha"]
     mailbox = Mailbox(ports.number("smtp"), ports.number("mailbox"))
     _tell_stories(setting, parties, mailbox)
     with ExitStack() as stack:
         for name, app in parties.items():
             stack.enter_context(serve_on_loopback(app, ports.number(name)))
-        stack.enter_context(serve_sip2(library.desk, ports.number("sip2")))
+        stack.enter_context(serve_sip2(koha.desk, ports.number("sip2")))
         mailbox.start()
         stack.callback(mailbox.stop)
         register = None
@@ -245,7 +238,7 @@ def run_parties(setting: Setting) -> Iterator[RunningParties]:
             register = stack.enter_context(
                 demo_register.serve_register(setting.folder, page, service)
             )
-        yield RunningParties(setting, library, mailbox, register)
+        yield RunningParties(setting, koha, mailbox, register)
 
 
 @contextmanager
@@ -263,7 +256,7 @@ def run_demo(setting: Setting) -> Iterator[Running]:
         stack.callback(_stop, work)
         _wait_until_ready(broker, setting.ports.number("broker"), _log_file(setting))
         yield Running(
-            setting, found.library, found.mailbox, found.register, broker=broker, work=work
+            setting, found.patrons, found.mailbox, found.register, broker=broker, work=work
         )
 
 

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
-from flask import Flask
 
 from broker.app import assembly
 from broker.demo.run import running_demo
-from broker.demo.run.demo_library import DemoLibrary
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import Running
 from tests.plugins.demo import write_demo
@@ -51,7 +49,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setattr("broker.app.application.now", clock.now)
     setting = write_demo(tmp_path / "demo")
     environment = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
-    parties, _ = running_demo._parties(setting)
+    parties = running_demo._parties(setting)
     with ExitStack() as stack:
         deployment = stack.enter_context(run_deployment(setting, tmp_path, clock, environment))
         for name, app in {**parties, "broker": deployment.app}.items():
@@ -61,10 +59,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 def _as_demo(deployment: Deployment) -> Running:
     no_process: Any = None
-    app = Flask("koha")
-    app.extensions["koha"] = deployment.koha
-    library = DemoLibrary(app, deployment.circulation)
-    return Running(deployment.setting, library, deployment.mailbox, broker=no_process, work=no_process)
+    return Running(deployment.setting, deployment.koha, deployment.mailbox, broker=no_process, work=no_process)
 
 
 def open_consent_page(person: Visitor, name: str = "asta") -> str:

@@ -202,14 +202,9 @@ def open_library(deployment: Deployment) -> tuple[FlaskClient, Circulation]:
     sites = {name: deployment.site(name) for name in SERVICES}
     keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     site: Flask = services.create_app(
-        sites,
-        lambda: deployment.peer,
-        keys,
-        deployment.circulation,
-        "https://broker.example",
-        machine=deployment.machine,
+        sites, lambda: deployment.peer, keys, deployment.koha.desk, "https://broker.example", machine=deployment.machine
     )
-    return site.test_client(), deployment.circulation
+    return site.test_client(), deployment.koha.desk
 
 
 def open_library_page(client: FlaskClient, address: str) -> TestResponse:
