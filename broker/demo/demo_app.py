@@ -1,13 +1,13 @@
 """The Flask application of the demo: its pages' language, the library's name, shown values."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import Flask, request
-from flask_babel import Babel
+from flask_babel import Babel, format_date
 from werkzeug.wrappers import Response
 
 LANGUAGES: Final = ("en", "da")
@@ -49,10 +49,15 @@ def _local_time(at: datetime) -> str:
     return f"{at.astimezone(_TIME_ZONE):%H:%M:%S}"
 
 
+def _local_date(day: str) -> str:
+    """Return a date in the page's language, from the form 2026-12-31."""
+    return format_date(date.fromisoformat(day[:10]), "medium")
+
+
 def create_demo_app() -> Flask:
     """Return an application whose templates speak both languages; a cookie keeps the choice."""
     app = Flask("broker.demo")
-    Babel(app)  # for texts of the broker
+    Babel(app, locale_selector=language)
     app.jinja_env.globals |= {
         "say": say,
         "language": language,
@@ -60,6 +65,8 @@ def create_demo_app() -> Flask:
         "library_name": LIBRARY_NAME,
     }
     app.add_template_filter(_local_time, "local_time")
+    app.add_template_filter(_local_date, "local_date")
+    app.add_template_filter(lambda value: mask_cpr_numbers(str(value or "")), "hidden")
 
     @app.after_request
     def remember(response: Response) -> Response:

@@ -390,7 +390,7 @@ def run_machines(folder: Path, store: SecuredRedis) -> Iterator[Round]:
             machine.start()
         front = stack.enter_context(nginx(ports.front, free_port(), first.port, second.port))
         served, working = first.running
-        demo = Running(setting, parties.library, parties.mailbox, broker=served, work=working)
+        demo = Running(setting, parties.patrons, parties.mailbox, broker=served, work=working)
         yield Round(demo, front, store, (first, second), Phase("before"))
 
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 from flask import Flask, Response, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from broker.demo.demo_app import create_demo_app, mask_cpr_numbers, say
+from broker.demo.demo_app import create_demo_app, say
 from broker.demo.faults.access_log import AccessLog
 from broker.demo.faults.fault_injector import FaultInjector
 from broker.demo.koha.database.administration import Administration
@@ -128,5 +128,3 @@ def _show(app: Flask, koha: Simulation) -> None:
             return render(say(*_TWO_NUMBERS)), 422
         koha.patrons.merge(kept, merged)
         return redirect("/", 303)
-
-    app.add_template_filter(lambda value: mask_cpr_numbers(str(value or "")), "hidden")

@@ -150,11 +150,11 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         (
             (
                 (
-                    "A library that uses the broker publishes its statement here. Write to "
+                    "A library that uses the login service publishes its statement here. Write to "
                     "help@library.example about any obstacle that you meet."
                 ),
                 (
-                    "Et bibliotek, der bruger brokeren, har sin erklæring her. Skriv til "
+                    "Et bibliotek, der bruger loginservicen, har sin erklæring her. Skriv til "
                     "help@library.example, hvis du støder på en forhindring."
                 ),
             ),

@@ -15,6 +15,7 @@ class Story:
     """A story: its title, what to do and see, the address where it begins, and its button.
 
     ``start`` may hold ``{broker}``, and a step ``{policies}``, the folder of the policy files.
+    ``links`` are pages of the steps, with ``{broker}``, ``{mailbox}`` and ``{patrons}``.
     ``command`` does the same in a terminal as the button of ``edit_policy``.
     """
 
@@ -23,7 +24,10 @@ class Story:
     start: str
     button: Texts = ("Begin", "Begynd")
     command: str = ""
+    links: tuple[tuple[Texts, str], ...] = ()
 
+
+_MAILBOX: Final = (("The mailbox", "Mailboksen"), "{mailbox}")
 
 STORIES: Final = (
     Story(
@@ -43,6 +47,7 @@ STORIES: Final = (
             ),
         ),
         "/my-loans?way=wayf",
+        links=(_MAILBOX, (("The self-service machine", "Automaten"), "/machine")),
     ),
     Story(
         (
@@ -60,6 +65,7 @@ STORIES: Final = (
             ),
         ),
         "{broker}/sign-up",
+        links=(_MAILBOX,),
     ),
     Story(
         ("A private user with MitID", "En privat bruger med MitID"),
@@ -102,9 +108,13 @@ STORIES: Final = (
             ),
         ),
         "/my-loans?way=nemid",
+        links=(
+            (("The staff view", "Personalets side"), "{broker}/admin"),
+            (("The page of borrowers", "Siden med lånere"), "{patrons}"),
+        ),
     ),
     Story(
-        ("A policy is edited", "En regel bliver ændret"),
+        ("A policy is edited", "En regel bliver rettet"),
         (
             (
                 (

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -28,11 +29,19 @@ _KEPT: Final = 300
 _SHOWN: Final = 60
 _LOG_OCTETS: Final = 60_000  # of the end of the broker's log
 _LONGEST_VALUE: Final = 200
-BROKER: Final = "Broker"
+BROKER: Final = "Login service"
 _RESPONSE: Final = re.compile(r'name="SAMLResponse" value="([^"]+)"')
 _PIN: Final = re.compile(r'("password(?:_2)?": )"[^"]*"')
-# Fields of the broker's log lines that are no part of the story.
-_HIDDEN: Final = frozenset({"event", "timestamp", "level", "reference", "policy", "near_misses"})
+# The fields of log lines and of the audit log that are part of the story.
+_FIELDS: Final[Mapping[str, Texts]] = {
+    "service": ("Service", "Tjeneste"),
+    "upstream": ("Login method", "Loginmetode"),
+    "rule": ("Line of the policy", "Linje i reglen"),
+    "reason": ("Reason", "Årsag"),
+    "outcome": ("Outcome", "Resultat"),
+    "fault": ("Fault", "Fejl"),
+    "by": ("Role", "Rolle"),
+}
 # Every process of the broker logs an edit of the policies within this time; one line is shown.
 _SAME_EDIT: Final = timedelta(seconds=20)
 _AFFILIATIONS: Final[Mapping[str, Texts]] = {
@@ -62,6 +71,25 @@ _EVENTS: Final = {
     "register_looked_up": ("The register of persons is asked", "Personregisteret bliver spurgt"),
 }
 
+# Events of the audit log; those of staff are named after the button.
+_AUDIT_EVENTS: Final = {
+    "consent_given": ("The person gives consent", "Personen giver samtykke"),
+    "consent_refused": ("The person refuses consent", "Personen afviser samtykke"),
+    "consent_withdrawn": ("The person withdraws consent", "Personen trækker samtykket tilbage"),
+    "enrolment_case": ("A case for staff is opened", "En sag til personalet er oprettet"),
+    "enrolment_done": ("The library account is in order", "Lånerkontoen er i orden"),
+    "staff_looked": ("Staff look at cases or a person", "Personalet ser på sager eller en person"),
+    "try_again": ("Staff press Try again", "Personalet trykker på Prøv igen"),
+    "another_person": (
+        "Staff decide: it is another person",
+        "Personalet afgør: Det er en anden person",
+    ),
+    "pin_mail": ("Staff send a link for a new PIN", "Personalet sender et link til en ny pinkode"),
+    "remove_proof": (
+        "Staff remove the proof of a mail address",
+        "Personalet fjerner bekræftelsen af en mailadresse",
+    ),
+}
 # Parts of the calls by which the broker checks the set-up; they concern no borrower.
 _CHECKS: Final = ("0000000000", "/patrons/0/password", "Dry run")
 _CALLS: Final = {
@@ -78,6 +106,7 @@ class Entry:
     """A message between two parties, or an event inside one party; ``receiver`` is then "".
 
     ``text`` and ``facts``, labels with values, are for everybody, ``raw`` is for technicians.
+    ``count`` says how many equal entries in a row this one stands for.
     """
 
     at: datetime
@@ -87,6 +116,7 @@ class Entry:
     text: str = ""
     raw: str = ""
     facts: Sequence[tuple[Texts, str]] = ()
+    count: int = 1
 
 
 class Timeline:
@@ -102,10 +132,14 @@ class Timeline:
         self._entries.append(Entry(datetime.now(UTC), sender, receiver, title, **more))
 
     def list_latest(self) -> Sequence[Entry]:
-        """Return the latest entries, newest first."""
-        entries = [*self._entries, *self._list_mails(), *_read_events(self._log)]
-        entries.sort(key=lambda entry: entry.at, reverse=True)
-        return [_mask(entry) for entry in entries[:_SHOWN]]
+        """Return the latest entries, newest first. Equal entries in a row are one."""
+        audit_logs = self._log.parent.glob("state/audit/*.jsonl")
+        audited = chain.from_iterable(_read_lines(path, _AUDIT_EVENTS) for path in audit_logs)
+        logged = _read_lines(self._log, _EVENTS)
+        entries = [*self._entries, *self._list_mails(), *logged, *audited]
+        entries.sort(key=lambda entry: entry.at)
+        rows = [_merge(list(equal)) for _, equal in groupby(entries, _get_key)]
+        return [_mask(entry) for entry in rows[: -_SHOWN - 1 : -1]]
 
     def watch_identity_provider(self, app: Flask, name: str) -> None:
         """Add each AuthnRequest that ``app`` receives, and each Response that its page posts."""
@@ -152,7 +186,8 @@ class Timeline:
                 if g.landing.status != "Success":
                     title = "Reads the answer: not logged in", "Læser svaret: ikke logget på"
                 facts = _list_facts(g.landing.attributes)
-                self.add(name, "", title, raw=f"Status: {g.landing.status}", facts=facts)
+                status = ("SAML status", "SAML-status"), g.landing.status
+                self.add(name, "", title, facts=[*facts, status])
             return response
 
     def watch_library_system(self, app: Flask, name: str) -> None:
@@ -175,9 +210,19 @@ class Timeline:
                     what = ("Sets a PIN", "Sætter en pinkode")
                 parts = [f"{request.method} {url}", _format_json(body)]
                 answer = _format_json(response.get_data(as_text=True))
-                parts += [f"Answer: {response.status_code}", answer]
+                parts += [f"HTTP {response.status_code}", answer]
                 self.add(BROKER, name, what, raw="\n".join(filter(None, parts)))
             return response
+
+
+def _get_key(entry: Entry) -> tuple[object, ...]:
+    return entry.sender, entry.receiver, entry.title, entry.text, entry.facts
+
+
+def _merge(equal: Sequence[Entry]) -> Entry:
+    """Return one entry with the messages of all."""
+    raw = "\n\n".join(entry.raw for entry in equal)
+    return replace(equal[0], raw=raw.strip(), count=len(equal))
 
 
 def _mask(entry: Entry) -> Entry:
@@ -193,8 +238,8 @@ def _list_facts(attributes: Mapping[str, Sequence[str]]) -> Sequence[tuple[Texts
     return [(LABELS[name], ", ".join(attributes[name])) for name in attributes if name in LABELS]
 
 
-def _read_events(log: Path) -> Iterator[Entry]:
-    """Yield the events in the last lines of the broker's log."""
+def _read_lines(log: Path, titles: Mapping[str, Texts]) -> Iterator[Entry]:
+    """Yield the events with a title in the last lines of the broker's log or audit log."""
     try:
         lines = log.read_bytes()[-_LOG_OCTETS:].splitlines()
     except OSError:
@@ -206,9 +251,11 @@ def _read_events(log: Path) -> Iterator[Entry]:
         except ValueError:
             continue
         event = fields.get("event")
-        if event not in _EVENTS:
+        if event == "staff_acted":
+            event = fields["reason"]
+        if event not in titles:
             continue
-        entry = _describe(event, fields)
+        entry = _describe(event, fields, titles[event])
         if event.startswith("policies_"):
             edit = entry.title, fields.get("digest")
             before = edits.get(edit)
@@ -218,8 +265,8 @@ def _read_events(log: Path) -> Iterator[Entry]:
         yield entry
 
 
-def _describe(event: str, fields: Mapping[str, Any]) -> Entry:
-    en, da = _EVENTS[event]
+def _describe(event: str, fields: Mapping[str, Any], title: Texts) -> Entry:
+    en, da = title
     if event == "issued":
         affiliation = fields.get("affiliation", "")
         known = _AFFILIATIONS.get(affiliation, (affiliation, affiliation))
@@ -230,9 +277,11 @@ def _describe(event: str, fields: Mapping[str, Any]) -> Entry:
     place = fields.get("rule") or fields.get("fault", "").partition(": ")[0]
     if place:
         en, da = f"{en} ({place})", f"{da} ({place})"
-    shown = [f"{name}: {value}" for name, value in fields.items() if name not in _HIDDEN]
-    at = datetime.fromisoformat(fields["timestamp"])
-    return Entry(at, BROKER, "", (en, da), raw="\n".join(shown))
+    facts = [(label, str(fields[name])) for name, label in _FIELDS.items() if name in fields]
+    at = datetime.fromisoformat(fields.get("timestamp") or fields["at"])
+    if event == "staff_looked":  # The audit log has no fractions: this follows what it looks at.
+        at += timedelta(seconds=1)
+    return Entry(at, BROKER, "", (en, da), facts=facts)
 
 
 def _read_query(query: str) -> str:
