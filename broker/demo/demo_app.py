@@ -51,7 +51,7 @@ def _local_time(at: datetime) -> str:
 
 def _local_date(day: str) -> str:
     """Return a date in the page's language, from the form 2026-12-31."""
-    return format_date(date.fromisoformat(day[:10]), "medium")
+    return str(format_date(date.fromisoformat(day[:10]), "medium"))
 
 
 def create_demo_app() -> Flask:
