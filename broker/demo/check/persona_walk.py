@@ -121,7 +121,7 @@ class _Walker:
             "upgrade": self._upgrade,
             "proof": self._prove,
             "claim": self._claim,
-            "address": self._confirm,
+            "address": self._ask,
             "pin": self._pin,
         }
         if step not in acts and not self.browser.forms():
@@ -174,9 +174,6 @@ class _Walker:
         else:
             self.browser.submit(self._form("do", "mail"), do="mail", address=address)
             self.has_requested_code = True
-
-    def _confirm(self) -> None:
-        self.browser.submit(self._form("answer"), answer="yes")
 
     def _claim(self) -> None:
         if texts(self.browser, "//main//input[@name='code']"):

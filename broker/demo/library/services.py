@@ -25,6 +25,9 @@ from broker.demo.library.attribute_labels import LABELS, read_attributes
 from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import AU, NEMLOGIN
 from broker.demo.saml import logout_messages, logout_pages
+from broker.demo.saml.logout_pages import BrokerAsIdp, Site
+
+__all__ = ["BrokerAsIdp", "Landing", "Site", "create_app", "land", "request_url"]
 
 _SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
@@ -33,16 +36,6 @@ _JOURNALS: Final = (
     "Nordic Letters on Moss",
     "The Slow Review of Fast Things",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerAsIdp:
-    """The broker as the library knows it from its metadata."""
-
-    entity_id: str
-    sso: str
-    keys: tuple[signature.VerifyKey, ...]
-    slo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +50,6 @@ class Landing:
     # The institutions that authenticated the person, the nearest last; empty if the broker did.
     authorities: tuple[str, ...] = ()
     session: logout_messages.KnownSession | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A service of the library."""
-
-    title: str
-    entity_id: str
-    acs: str
-    danish: str = ""
-
-    @property
-    def titles(self) -> tuple[str, str]:
-        """Return its title in English and in Danish."""
-        return self.title, self.danish or self.title
 
 
 def request_url(

@@ -1,6 +1,6 @@
 """The register's page in the demo: its people, the look-ups, and faults to switch on."""
 
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask, redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -10,7 +10,7 @@ from broker.demo.register.register_faults import RegisterFaults
 from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 
 # The Danish name of each choice, and the switches that it turns on; all others are off.
-_CHOICES: Final[dict[str, tuple[str, dict[str, object]]]] = {
+_CHOICES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "Nothing: it answers": ("Intet: Det svarer", {}),
     "Down": ("Ude af drift", {"down": True}),
     "Slow: a minute to each answer": ("Langsomt: et minut pr. svar", {"slow": 60.0}),
@@ -21,14 +21,6 @@ _CHOICES: Final[dict[str, tuple[str, dict[str, object]]]] = {
     ),
     "Knows nobody": ("Kender ingen", {"unknown": True}),
     "Half a record of everybody": ("En halv post om alle", {"half_a_record": True}),
-}
-_OFF: Final[dict[str, object]] = {
-    "down": False,
-    "slow": 0.0,
-    "quota_gone": False,
-    "wrong_certificate": False,
-    "unknown": False,
-    "half_a_record": False,
 }
 
 
@@ -50,8 +42,7 @@ def create_app(register: SimulatedDatafordeler) -> Flask:
     def choose() -> Response:
         wanted = _CHOICES.get(request.form.get("fault", ""))
         if wanted is not None:
-            for name, value in (_OFF | wanted[1]).items():
-                setattr(register.faults, name, value)
+            vars(register.faults).update(vars(RegisterFaults(**wanted[1])))
         return redirect("/", 303)
 
     return app
@@ -59,8 +50,7 @@ def create_app(register: SimulatedDatafordeler) -> Flask:
 
 def _chosen(faults: RegisterFaults) -> str:
     """Return the choice that matches the switches, "" if no choice does."""
-    now = {name: getattr(faults, name) for name in _OFF}
     for choice, (_, switches) in _CHOICES.items():
-        if now == _OFF | switches:
+        if faults == RegisterFaults(**switches):
             return choice
     return ""

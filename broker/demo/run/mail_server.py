@@ -11,7 +11,7 @@ from typing import Final
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as Arrivals
-from flask import Flask, Response, jsonify, render_template
+from flask import Flask, Response, render_template
 
 from broker.demo.demo_app import create_demo_app
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -60,21 +60,12 @@ class Mailbox:
 
 
 def page(mailbox: Mailbox) -> Flask:
-    """Return the application that shows ``mailbox``: ``/`` and, for programs, ``/mails.json``."""
+    """Return the application that shows ``mailbox``."""
     app = create_demo_app()
 
     @app.get("/")
     def index() -> str:
         return render_template("mailbox.html", mails=mailbox.mails())
-
-    @app.get("/mails.json")
-    def listing() -> Response:
-        return jsonify(
-            [
-                {"recipients": mail.recipients, "subject": mail.subject, "text": mail.text}
-                for mail in mailbox.mails()
-            ]
-        )
 
     @app.after_request
     def add_security_headers(response: Response) -> Response:

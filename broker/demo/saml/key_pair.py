@@ -41,16 +41,10 @@ class KeyPair:
         """Generate a pair for ``name``, valid for thirty days."""
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name}.demo.example")])
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject)
-            .public_key(private.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=30))
-            .sign(private, hashes.SHA256())
-        )
+        serial, begin, end = x509.random_serial_number(), now - timedelta(1), now + timedelta(30)
+        certificate = x509.CertificateBuilder(
+            subject, subject, private.public_key(), serial, begin, end
+        ).sign(private, hashes.SHA256())
         pem = private.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,

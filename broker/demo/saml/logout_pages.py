@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 from zlib import crc32
 
 from flask import Flask, abort, redirect, render_template, request
@@ -20,32 +20,29 @@ _UNKNOWN: Final = (
 _COOKIE: Final = "logged-in-"
 
 
-class LogoutBroker(Protocol):
-    """The broker as a party knows it."""
+@dataclass(frozen=True, slots=True)
+class BrokerAsIdp:
+    """The broker as the library knows it from its metadata."""
 
-    @property
-    def slo(self) -> str:
-        """Return the address of its SLO endpoint."""
-        ...
-
-    @property
-    def keys(self) -> tuple[signature.VerifyKey, ...]:
-        """Return the broker's signing keys."""
-        ...
+    entity_id: str
+    sso: str
+    keys: tuple[signature.VerifyKey, ...]
+    slo: str = ""
 
 
-class LogoutSite(Protocol):
-    """A service: its entityID, and its titles in two languages."""
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A service of the library."""
 
-    @property
-    def entity_id(self) -> str:
-        """Return its entityID."""
-        ...
+    title: str
+    entity_id: str
+    acs: str
+    danish: str = ""
 
     @property
     def titles(self) -> tuple[str, str]:
         """Return its title in English and in Danish."""
-        ...
+        return self.title, self.danish or self.title
 
 
 @dataclass(slots=True)
@@ -107,8 +104,8 @@ def find_slo_address(acs: str) -> str:
 
 def add_library_logout(
     app: Flask,
-    services: Mapping[str, LogoutSite],
-    peer: Callable[[], LogoutBroker],
+    services: Mapping[str, Site],
+    peer: Callable[[], BrokerAsIdp],
     key: signature.SigningKey | None,
 ) -> SessionTable:
     """Add a log-out link and an SLO endpoint to the library's services."""

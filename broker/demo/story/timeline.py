@@ -42,8 +42,6 @@ _FIELDS: Final[Mapping[str, Texts]] = {
     "fault": ("Fault", "Fejl"),
     "by": ("Role", "Rolle"),
 }
-# Every process of the broker logs an edit of the policies within this time; one line is shown.
-_SAME_EDIT: Final = timedelta(seconds=20)
 _AFFILIATIONS: Final[Mapping[str, Texts]] = {
     "student": ("student", "studerende"),
     "employee": ("employee", "ansat"),
@@ -220,9 +218,12 @@ def _get_key(entry: Entry) -> tuple[object, ...]:
 
 
 def _merge(equal: Sequence[Entry]) -> Entry:
-    """Return one entry with the messages of all."""
+    """Return one entry with the messages of all.
+
+    An event has no count: every process of the broker logs the same edit of a policy.
+    """
     raw = "\n\n".join(entry.raw for entry in equal)
-    return replace(equal[0], raw=raw.strip(), count=len(equal))
+    return replace(equal[0], raw=raw.strip(), count=len(equal) if equal[0].receiver else 1)
 
 
 def _mask(entry: Entry) -> Entry:
@@ -244,7 +245,6 @@ def _read_lines(log: Path, titles: Mapping[str, Texts]) -> Iterator[Entry]:
         lines = log.read_bytes()[-_LOG_OCTETS:].splitlines()
     except OSError:
         return
-    edits: dict[object, datetime] = {}
     for line in lines:
         try:
             fields = json.loads(line)
@@ -255,14 +255,7 @@ def _read_lines(log: Path, titles: Mapping[str, Texts]) -> Iterator[Entry]:
             event = fields["reason"]
         if event not in titles:
             continue
-        entry = _describe(event, fields, titles[event])
-        if event.startswith("policies_"):
-            edit = entry.title, fields.get("digest")
-            before = edits.get(edit)
-            edits[edit] = entry.at
-            if before and entry.at - before < _SAME_EDIT:
-                continue
-        yield entry
+        yield _describe(event, fields, titles[event])
 
 
 def _describe(event: str, fields: Mapping[str, Any], title: Texts) -> Entry:
