@@ -15,7 +15,7 @@ from tests.walks.requirements.visits import finish_login, log_in, open_library, 
 
 
 def test_calls_of_the_library_system_show_no_number_and_no_pin() -> None:
-    """CPR numbers and PINs in addresses, bodies and answers are masked."""
+    """CPR numbers and PINs in addresses, bodies and answers are masked. Equal calls in a row are one line."""
     app = Flask("library system")
     timeline = Timeline(Path("none"), list)
     timeline.watch_library_system(app, "Library system")
@@ -25,11 +25,21 @@ def test_calls_of_the_library_system_show_no_number_and_no_pin() -> None:
         return {"cardnumber": "1403044004"}
 
     body = {"userid": "140304-4004", "password": "4071", "password_2": "4071"}
-    app.test_client().post("/api/v1/patrons?q=1403044004", json=body)
-    entry = timeline.list_latest()[0]
-    assert (entry.receiver, entry.title[0]) == ("Library system", "Creates a borrower")
+    for _ in range(2):
+        app.test_client().post("/api/v1/patrons?q=1403044004", json=body)
+    (entry,) = timeline.list_latest()
+    assert (entry.title[0], entry.count) == ("Creates a borrower", 2)
     assert "140304-••••" in entry.raw
     assert not [each for each in ("1403044004", "140304-4004", "4071") if each in entry.raw]
+
+
+def test_what_staff_do_is_recorded(tmp_path: Path) -> None:
+    """The buttons that staff press are in the audit log only."""
+    (tmp_path / "state/audit").mkdir(parents=True)
+    (tmp_path / "state/audit/a.jsonl").write_text(
+        '{"at": "2026-12-02T09:37:47+00:00", "event": "staff_acted", "reason": "try_again"}'
+    )
+    assert Timeline(tmp_path / "broker.log", list).list_latest()[0].title[0] == "Staff press Try again"
 
 
 def test_the_button_edits_a_policy_and_undoes_it(tmp_path: Path) -> None:

@@ -46,9 +46,8 @@ class SecuredRedis:
         """
         folder, port = self.folder / name, free_port()
         folder.mkdir()
-        shipped_text = (DEPLOY / file).read_text(encoding="utf-8").replace("authority.pem", "certificate.pem")
-        text = shipped_text.replace("/etc/redis/tls", str(self.folder / "tls"))
-        for shipped, own in values.items():
+        text = (DEPLOY / file).read_text(encoding="utf-8").replace("/etc/redis/tls", str(self.folder / "tls"))
+        for shipped, own in {**values, "authority": "certificate"}.items():
             text = text.replace(shipped, own)
         (folder / "conf").write_text(text, encoding="utf-8")
         password = next(iter(values.values()))

@@ -74,7 +74,7 @@ _AUDIT_EVENTS: Final = {
     "consent_given": ("The person gives consent", "Personen giver samtykke"),
     "consent_refused": ("The person refuses consent", "Personen afviser samtykke"),
     "consent_withdrawn": ("The person withdraws consent", "Personen trækker samtykket tilbage"),
-    "enrolment_case": ("A case for staff is opened", "En sag til personalet er oprettet"),
+    "enrolment_case": ("A case for staff:", "En sag til personalet:"),
     "enrolment_done": ("The library account is in order", "Lånerkontoen er i orden"),
     "staff_looked": ("Staff look at cases or a person", "Personalet ser på sager eller en person"),
     "try_again": ("Staff press Try again", "Personalet trykker på Prøv igen"),
@@ -264,7 +264,7 @@ def _describe(event: str, fields: Mapping[str, Any], title: Texts) -> Entry:
         affiliation = fields.get("affiliation", "")
         known = _AFFILIATIONS.get(affiliation, (affiliation, affiliation))
         en, da = f"{en} {known[0]}", f"{da} {known[1]}"
-    elif event == "refused":
+    elif event in {"refused", "enrolment_case"}:
         reason = make_text(explain(fields.get("reason", "")).title)
         en, da = f"{en} {reason.en}", f"{da} {reason.da}"
     place = fields.get("rule") or fields.get("fault", "").partition(": ")[0]
