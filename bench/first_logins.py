@@ -26,6 +26,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.demo.run.running_demo import Running
 from broker.demo.upstreams import wayf_hub
+from broker.demo.upstreams.assertion_writer import ReceivedAuthnRequest
 
 _PEOPLE: Final = 60
 _CALL_MS: Final = 200
@@ -88,7 +89,7 @@ def arrive(
     browser.get(answer.headers["Location"])
 
 
-def find_request(browser: Browser, url: str) -> wayf_hub.ReceivedAuthnRequest:
+def find_request(browser: Browser, url: str) -> ReceivedAuthnRequest:
     """Follow our own redirects up to the hub's address, which is read and not opened."""
     while True:
         answer = browser.session.get(url, allow_redirects=False)
@@ -120,7 +121,7 @@ def rows() -> Iterator[Row]:
     with broker_running(Setup(workers=2, prepare=_open_connections)) as demo:
         key = read_hub_key(demo.setting)
         figures = Figures()
-        calls, spent = len(demo.patrons.access.lines()), processes.cpu(demo.broker.pid)
+        calls, spent = len(demo.patrons.access), processes.cpu(demo.broker.pid)
         demo.patrons.faults.slow = _CALL_MS / 1000
         threads = [
             threading.Thread(target=log_in, args=(demo, key, person(number), figures)) for number in range(_PEOPLE)
@@ -133,7 +134,7 @@ def rows() -> Iterator[Row]:
         made = time.perf_counter() - began
         for thread in threads:
             thread.join()
-        calls = len(demo.patrons.access.lines()) - calls
+        calls = len(demo.patrons.access) - calls
         spent = processes.cpu(demo.broker.pid) - spent
     name = f"{_PEOPLE} people at once, {_CALL_MS} ms a call of the library system, {_CONNECTIONS} connections"
     yield row(

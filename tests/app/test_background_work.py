@@ -151,9 +151,9 @@ def test_killed_after_any_call_it_leaves_one_borrower_and_one_welcome_mail(
     library.faults.slow = 0.1
     with working(environ, log) as first:
         wait_until(lambda: runs(parts, first))
-        before = len(library.access.lines())
+        before = len(library.access)
         parts.enrolments.request(ASTA, make_wanted_borrower())
-        wait_until(lambda: len(library.access.lines()) >= before + calls or is_made(parts, ASTA))
+        wait_until(lambda: len(library.access) >= before + calls or is_made(parts, ASTA))
         first.kill()
     library.faults.slow = 0
     with working(environ, log):

@@ -94,7 +94,7 @@ def test_a_copied_record_does_not_become_the_persons_account(
     deployment.wait_until_idle()
     assert len(deployment.mailbox.mails()) == 1 + gone
     assert deployment.koha.patrons.row(sibling)["surname"] == "Ravn"
-    assert not deployment.koha.patrons.has_password(sibling)
+    assert not deployment.koha.patrons.passwords.holds(sibling)
 
 
 @pytest.mark.parametrize("text", [None, "HUM-2019"])
@@ -351,7 +351,7 @@ def test_a_policy_without_pins_enrols(deployment: Deployment, arrive: Arrive, mo
     change_borrower_rules(deployment, monkeypatch, lambda rule: replace(rule, pin="none"))
     hers = read_borrower_number(deployment, arrive("my-loans"))
     deployment.wait_until_idle()
-    assert not deployment.koha.patrons.has_password(int(hers))
+    assert not deployment.koha.patrons.passwords.holds(int(hers))
     assert deployment.mailbox.mails() == ()
     assert mark(
         arrive(

@@ -137,7 +137,7 @@ class Deployment:
 
     def borrower_calls(self) -> list[str]:
         """Return the calls to the library system's borrowers so far, as method and path."""
-        return [line for line in self.koha.access.lines() if "/api/v1/patrons" in line or "/auth/password/" in line]
+        return [line for line in self.koha.access if "/api/v1/patrons" in line or "/auth/password/" in line]
 
     def wait_until(self, holds: Callable[[], object], what: str) -> None:
         """Wait until the worker loop has made ``holds`` true."""

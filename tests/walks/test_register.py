@@ -94,7 +94,7 @@ def list_stored_and_sent(demo: Running) -> Iterator[tuple[str, bytes]]:
         yield f"mail {mail.subject}", mail.octets + mail.text.encode()
     for row in demo.patrons.patrons.rows():
         yield f"borrower {row['patron_id']}", repr(row).encode()
-    yield "access log", "\n".join(demo.patrons.access.lines()).encode()
+    yield "access log", "\n".join(demo.patrons.access).encode()
     yield from list_staff_outputs(demo)
     yield from list_personal_records(demo)
     yield from own_choices(demo)

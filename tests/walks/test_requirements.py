@@ -76,7 +76,7 @@ def leaks(seen: Seen, deployment: Deployment) -> list[str]:
         "page": seen.pages,
         "log": [str(each) for each in seen.told],
         "mail": [each.octets.decode("utf-8", "replace") + each.text for each in deployment.mailbox.mails()],
-        "access log": deployment.koha.access.lines(),
+        "access log": deployment.koha.access,
     }
     written = tuple(spelling for number in NUMBERS for spelling in spellings_of_number(number))
     return [place for place, texts in places.items() if any(each in text for text in texts for each in written)]

@@ -8,7 +8,7 @@ from broker.demo.check import register_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.lending_machine_check import check_pin_at_machine
 from broker.demo.check.persona_walk import texts, walk
-from broker.demo.circulation.library_desk import Account
+from broker.demo.koha.loans import Account
 from broker.demo.people.persona import Persona
 from broker.demo.people.register_people import NOT_WRITTEN, people_with
 from broker.demo.run.running_demo import Running

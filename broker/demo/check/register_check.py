@@ -4,7 +4,7 @@ import time
 from typing import Final
 
 from broker.core.borrowers.registered_person import street_line
-from broker.demo.circulation.library_desk import Account
+from broker.demo.koha.loans import Account
 from broker.demo.register.register_rows import RegisterRow
 from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 from broker.demo.run.running_demo import Running

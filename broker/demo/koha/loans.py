@@ -1,22 +1,51 @@
-"""The desk of the simulated Koha: borrowers, loans and print balances."""
+"""The desk of the simulated Koha: borrowers as its pages show them, and loans."""
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
-from broker.demo.circulation.library_desk import CONTACTS, Account
-from broker.demo.circulation.loan_table import BOOKS, LoanTable
 from broker.demo.koha.database.patron_schema import REQUIRED, PatronRow
 from broker.demo.koha.database.patrons import Patrons
 
-__all__ = ["BOOKS", "Circulation"]
+BOOKS: Final = (
+    "Tides of the Limfjord",
+    "A Short Grammar of Gothic",
+    "Bees, Bridges and Other Engineers",
+)
+CONTACTS: Final = ("email", "phone", "address")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A borrower: the system's internal number, and the data on the library's pages.
+
+    ``numbers`` are all numbers and names that identify the borrower. ``contacts`` are the fields
+    that borrowers edit: email, phone, address. ``address`` is the address on file: street, postal
+    code and city.
+    """
+
+    number: str
+    name: str
+    category: str
+    expires: str
+    numbers: frozenset[str]
+    contacts: Mapping[str, str]
+    address: tuple[str, str, str]
+
+    @property
+    def email(self) -> str:
+        """Return the mail address, "" for none."""
+        return self.contacts["email"]
+
+
 class Circulation:
-    """The desk of a Koha. Loans and balances do not depend on the patron's category."""
+    """The desk of a Koha. Loans do not depend on the patron's category."""
 
-    patrons: Patrons
-    table: LoanTable = field(default_factory=LoanTable)
+    def __init__(self, patrons: Patrons) -> None:
+        self.patrons = patrons
+        self._loans: dict[int, list[str]] = {}
+        self._lock = threading.Lock()
 
     def accounts(self) -> list[Account]:
         """Return all borrowers, oldest first."""
@@ -41,6 +70,20 @@ class Circulation:
         self.patrons.change(int(number), body)
         if pin:
             self.patrons.set_password(int(number), pin, pin)
+
+    def lend(self, number: int, book: str) -> bool:
+        """Lend ``book``, one of ``BOOKS``; False where the borrower has it already."""
+        with self._lock:
+            held = self._loans.setdefault(number, [])
+            if book in held:
+                return False
+            held.append(book)
+            return True
+
+    def loans(self, number: int) -> tuple[str, ...]:
+        """Return the loans of a borrower, oldest first."""
+        with self._lock:
+            return tuple(self._loans.get(number, ()))
 
 
 def _account(row: PatronRow) -> Account:

@@ -1,6 +1,7 @@
 """The simulated Koha: a patron API that answers as Koha 23.05 (docs/reference/koha.md#koha)."""
 
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,7 +11,6 @@ from flask import Flask, Response, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from broker.demo.demo_app import create_demo_app, say
-from broker.demo.faults.access_log import AccessLog
 from broker.demo.faults.fault_injector import FaultInjector
 from broker.demo.koha.database.administration import Administration
 from broker.demo.koha.database.injected_faults import InjectedFaults
@@ -22,6 +22,8 @@ from broker.demo.koha.token_endpoint import Client, IssuedTokens
 
 __all__ = ["Client", "Simulation", "create_app"]
 
+_KEPT_LINES: Final = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
@@ -30,7 +32,7 @@ class Simulation:
     patrons: Patrons
     tokens: IssuedTokens
     faults: InjectedFaults
-    access: AccessLog
+    access: deque[str]  # the request lines of the web server in front of it, decoded
     desk: Circulation
 
 
@@ -57,7 +59,7 @@ def create_app(
     tokens = IssuedTokens(clients or {"broker": Client("demo")})
     app = create_demo_app()
     app.extensions["koha"] = simulation = Simulation(
-        patrons, tokens, faults, AccessLog(), Circulation(patrons)
+        patrons, tokens, faults, deque(maxlen=_KEPT_LINES), Circulation(patrons)
     )
     app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))
     _strike(app, simulation)
@@ -89,7 +91,7 @@ def _strike(app: Flask, koha: Simulation) -> None:
     @app.after_request
     def after(response: Response) -> Response:
         path = unquote_plus(request.full_path.removesuffix("?"))
-        koha.access.add(f"{request.method} {path} {response.status_code}")
+        koha.access.append(f"{request.method} {path} {response.status_code}")
         if _is_write() and response.status_code < 400 and koha.faults.use_up("lose_answer"):
             return Response("<h1>Proxy Error</h1>", 502, mimetype="text/html")
         return response
@@ -110,7 +112,7 @@ def _show(app: Flask, koha: Simulation) -> None:
 
     def render(wrong: str = "") -> str:
         rows = [
-            row | {"has_password": koha.patrons.has_password(row["patron_id"])}
+            row | {"has_password": koha.patrons.passwords.holds(row["patron_id"])}
             for row in koha.patrons.rows()
         ]
         return render_template("koha.html", patrons=rows, wrong=wrong)

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from broker.demo.circulation.loan_table import BOOKS
 from broker.demo.circulation.machine_session import Answers, MachineSession
 from broker.demo.circulation.sip2_messages import Message, timestamp
 from broker.demo.koha.database.patron_schema import PatronRow
-from broker.demo.koha.loans import Circulation
+from broker.demo.koha.loans import BOOKS, Circulation
 from broker.demo.koha.logins import Logins
 
 # Koha removes everything after the last letter or digit, even from a PIN in the last field. The
@@ -46,7 +45,7 @@ class Sip2Session(MachineSession):
             typed = ("AA", message.field("AA") or "")
             unknown = (("AE", ""), ("BL", "N"), ("AF", "Invalid cardnumber"))
             return Message("64", fixed, (("AO", _INSTITUTION), typed, *unknown))
-        loans = self._circulation.table.loans(row["patron_id"])
+        loans = self._circulation.loans(row["patron_id"])
         counts = f"00000000{len(loans):04}000000000000"
         is_right = self._is_right(row, message.field("AD") or "")
         fields = (
@@ -66,7 +65,7 @@ class Sip2Session(MachineSession):
         book = message.field("AB") or ""
         reason = self._refusal_to_lend(row, book)
         if row is not None and not reason:
-            is_lent = self._circulation.table.lend(row["patron_id"], book)
+            is_lent = self._circulation.lend(row["patron_id"], book)
             reason = "" if is_lent else "Item is lent to this patron"
         typed = message.field("AA") or ""
         fields = (("AO", _INSTITUTION), ("AA", typed), ("AB", book), ("AF", reason))

@@ -6,10 +6,8 @@ from typing import Final
 
 from flask import Flask, render_template, request
 
-from broker.demo.circulation.library_desk import CONTACTS, Account
-from broker.demo.circulation.loan_table import BOOKS
 from broker.demo.demo_app import say
-from broker.demo.koha.loans import Circulation
+from broker.demo.koha.loans import BOOKS, CONTACTS, Account, Circulation
 from broker.demo.library.sip2_client import Machine, MachineFailed
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")

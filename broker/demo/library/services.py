@@ -1,14 +1,12 @@
 """The simulated library: SAML services that show their assertion and the borrower's account."""
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from flask import Flask, abort, g, redirect, render_template, request
-from lxml import etree
-from saml2 import saml, samlp
+from saml2 import samlp
 from werkzeug.wrappers import Response
 
 from broker.adapters.saml.xml_security import (
@@ -16,7 +14,7 @@ from broker.adapters.saml.xml_security import (
     http_bindings,
     safe_parser,
     signature,
-    written_message,
+    xml_names,
 )
 from broker.demo.demo_app import create_demo_app, mask_cpr_numbers
 from broker.demo.koha.loans import Circulation
@@ -24,13 +22,11 @@ from broker.demo.library import information_pages, self_checkout
 from broker.demo.library.attribute_labels import LABELS, read_attributes
 from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import AU, NEMLOGIN
-from broker.demo.saml import logout_messages, logout_pages
+from broker.demo.saml import logout_messages, logout_pages, message_parts
 from broker.demo.saml.logout_pages import BrokerAsIdp, Site
 
 __all__ = ["BrokerAsIdp", "Landing", "Site", "create_app", "land", "request_url"]
 
-_SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
-_SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 _JOURNALS: Final = (
     "Annals of the Improbable Fjord",
     "Nordic Letters on Moss",
@@ -67,40 +63,34 @@ def request_url(
         entries = [samlp.IDPEntry(provider_id=entity_id) for entity_id in listed]
         scoping = samlp.Scoping(idp_list=samlp.IDPList(idp_entry=entries))
     message = samlp.AuthnRequest(
-        id=f"_{secrets.token_hex(16)}",
-        version="2.0",
-        issue_instant=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **message_parts.header(site.entity_id, datetime.now(UTC)),
         destination=peer.sso,
         assertion_consumer_service_url=site.acs,
-        protocol_binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST",
-        issuer=saml.Issuer(text=site.entity_id),
+        protocol_binding=xml_names.POST,
         force_authn="true" if force else None,
         is_passive="true" if passive else None,
         scoping=scoping,
     )
-    octets = etree.tostring(written_message.tree(message), encoding="utf-8")
+    octets = message_parts.encode(message)
     return http_bindings.build_redirect_url(peer.sso, "SAMLRequest", octets, relay_state, None)
 
 
 def land(message: bytes, peer: BrokerAsIdp, keys: encryption.DecryptionKeys) -> Landing:
     """Verify the Response, decrypt its assertion and read it."""
-    root = safe_parser.parse(message, _SAMLP + "Response")
+    root = safe_parser.parse(message, xml_names.RESPONSE)
     signature.verify(root, peer.keys)
-    encrypted = root.find(_SAML + "EncryptedAssertion")
+    encrypted = root.find(xml_names.ENCRYPTED_ASSERTION)
     if encrypted is None:
-        codes = [str(node.get("Value")) for node in root.iter(_SAMLP + "StatusCode")]
-        status = " / ".join(code.rpartition(":")[2] for code in codes)
-        return Landing(status, {}, None, root.get("InResponseTo"))
+        return Landing(message_parts.read_status(root), {}, None, root.get("InResponseTo"))
     assertion = encryption.decrypt(encrypted, keys, allow_cbc=False)
     signature.verify(assertion, peer.keys)
-    class_ref = f"{_SAML}AuthnStatement/{_SAML}AuthnContext/{_SAML}AuthnContextClassRef"
-    authorities = assertion.iter(_SAML + "AuthenticatingAuthority")
+    authorities = assertion.iter("{*}AuthenticatingAuthority")
     return Landing(
         "Success",
         read_attributes(assertion),
-        assertion.findtext(f"{_SAML}Subject/{_SAML}NameID"),
+        assertion.findtext("{*}Subject/{*}NameID"),
         root.get("InResponseTo"),
-        assertion.findtext(class_ref),
+        assertion.findtext(".//{*}AuthnContextClassRef"),
         tuple(node.text or "" for node in authorities),
         logout_messages.session_of(assertion),
     )
@@ -114,7 +104,7 @@ def create_app(
     broker: str,
     *,
     machine: Machine,
-    signing: signature.SigningKey | None = None,
+    signing: signature.SigningKey,
 ) -> Flask:
     """Return the library; ``peer`` reads the broker's metadata, ``broker`` is its address."""
     app = create_demo_app()
@@ -182,13 +172,11 @@ def _landing_page(landing: Landing, service: str, site: Site, desk: Circulation)
         attributes[name] = [mask_cpr_numbers(value) for value in values]
     borrower = None
     loans: tuple[str, ...] = ()
-    balance = 0
     numbers = landing.attributes.get("borrower_number", landing.attributes.get("uid", ()))
     if numbers and numbers[0]:
         borrower = desk.find_by_number(numbers[0])
     if borrower:
-        loans = desk.table.loans(borrower.number)
-        balance = desk.table.balance(borrower.number)
+        loans = desk.loans(int(borrower.number))
     page = render_template(
         "landing.html",
         landing=landing,
@@ -196,7 +184,6 @@ def _landing_page(landing: Landing, service: str, site: Site, desk: Circulation)
         labels=LABELS,
         account=borrower,
         loans=loans,
-        balance=balance,
         journals=_JOURNALS,
         service=service,
         titles=site.titles,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from broker.demo.circulation.loan_table import BOOKS
+from broker.demo.koha.loans import BOOKS
 from broker.demo.people.persona import (
     AU,
     KU,

@@ -38,5 +38,5 @@ def simulate_koha(people: Sequence[Persona] = PERSONAS) -> Flask:
         if person.loans:
             row = koha.patrons.find_patron(person.registered[0]["userid"])
             for book in person.loans:
-                koha.desk.table.lend(row["patron_id"], book)
+                koha.desk.lend(row["patron_id"], book)
     return app

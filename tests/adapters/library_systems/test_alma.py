@@ -253,7 +253,7 @@ def test_no_call_but_a_look_for_a_person_has_a_cpr_in_its_address(
     library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", UNTIL), soon())
     library.set_pin(NUMBER, "4071", soon())
     library.read(NUMBER, soon())
-    assert not [line for line in alma.access.lines() if "01018" in line or "4071" in line]
+    assert not [line for line in alma.access if "01018" in line or "4071" in line]
     with pytest.raises(LibraryRefused) as raised:
         library.read(CPR, soon())
     assert CPR not in str(raised.value)
@@ -330,7 +330,7 @@ def test_neither_roles_nor_pin_nor_password_go_back() -> None:
 
 def lines(alma: Simulation) -> list[str]:
     """Give method and status of each call."""
-    return [f"{line.split()[0]} {line.split()[-1]}" for line in alma.access.lines()]
+    return [f"{line.split()[0]} {line.split()[-1]}" for line in alma.access]
 
 
 @pytest.mark.usefixtures("made")

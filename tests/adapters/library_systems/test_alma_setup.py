@@ -90,4 +90,4 @@ def test_the_self_service_machine_is_checked_without_a_user(
         keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
         faults = find_faults(sip2=keys)
     assert faults.keys() == settings
-    assert not [line for line in app.extensions["alma"].access.lines() if "limit=" in line]
+    assert not [line for line in app.extensions["alma"].access if "limit=" in line]

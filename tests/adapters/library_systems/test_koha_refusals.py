@@ -69,7 +69,7 @@ def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wante
     library.find(CPR, soon())
     koha.tokens.revoke()
     assert library.create(wanted, MARK, soon()) is not None
-    assert sum("oauth/token" in line for line in koha.access.lines()) == 2
+    assert sum("oauth/token" in line for line in koha.access) == 2
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_a_sound_koha_keeps_no_trial_borrower(koha: Simulation, opened: Opened) 
     assert trial.faults == ()
     assert not any("sip2" in sentence for sentence in trial.not_proven)
     assert koha.patrons.count() == 0
-    lines = koha.access.lines()
+    lines = koha.access
     assert sum(line == "POST /api/v1/patrons 201" for line in lines) == len(POLICIES.categories)
     assert sum(line.startswith("DELETE") for line in lines) == len(POLICIES.categories)
 

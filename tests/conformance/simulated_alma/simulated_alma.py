@@ -12,7 +12,6 @@ from urllib.parse import unquote_plus
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from broker.demo.faults.access_log import AccessLog
 from broker.demo.faults.fault_injector import FaultInjector
 from broker.demo.faults.planned_faults import PlannedFaults
 from tests.conformance.simulated_alma.administration import GROUPS, IDENTIFIER_TYPES, Administration
@@ -58,7 +57,7 @@ class Simulation:
 
     users: Users
     faults: InjectedFaults = field(default_factory=InjectedFaults)
-    access: AccessLog = field(default_factory=AccessLog)
+    access: list[str] = field(default_factory=list)
 
     def search(self) -> Response:
         """Answer GET /users: by a whole mail address only."""
@@ -152,7 +151,7 @@ def _strike(app: Flask, alma: Simulation) -> None:
     @app.after_request
     def after(response: Response) -> Response:
         path = unquote_plus(request.full_path.removesuffix("?"))
-        alma.access.add(f"{request.method} {path} {response.status_code}")
+        alma.access.append(f"{request.method} {path} {response.status_code}")
         is_change = request.method != "GET" and response.status_code < 400
         if is_change and alma.faults.use_up("lose_answer"):
             return Response("<h1>Bad Gateway</h1>", 502, mimetype="text/html")

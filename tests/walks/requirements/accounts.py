@@ -169,7 +169,7 @@ def r40(deployment: Deployment) -> None:
     assert landing.attributes["uid"] == (number,)
     after = borrower(deployment, jens)
     assert (after["category_id"], after["email"]) == ("STUDENT", before["email"])
-    assert circulation.table.loans(before["patron_id"]) == BOOKS[:1]
+    assert circulation.loans(before["patron_id"]) == BOOKS[:1]
     assert deployment.koha.patrons.find_by_password(cpr(jens), "7318")
     again = visitor(deployment)
     page = log_in(again, jens)
@@ -197,7 +197,7 @@ def r47(deployment: Deployment) -> None:
     row = borrower(deployment, otto)
     assert (landing.attributes["uid"], row["category_id"]) == ((str(row["patron_id"]),), "STUDENT")
     assert cpr(otto) not in landing.attributes["uid"]
-    assert circulation.table.lend(row["patron_id"], BOOKS[1])
+    assert circulation.lend(row["patron_id"], BOOKS[1])
     by_eid = visitor(deployment)
     eid = change_persona(EVA, **{name: otto.attributes[name] for name in (CPR, "gn", "sn", "cn")})
     assert receive_landing(by_eid, log_in(by_eid, eid)).attributes["uid"] == landing.attributes["uid"]
@@ -212,7 +212,7 @@ def r47(deployment: Deployment) -> None:
     assert gone.attributes["uid"] == landing.attributes["uid"]
     assert "eduPersonScopedAffiliation" not in gone.attributes
     assert borrower(deployment, otto)["category_id"] == "PRIVATE"
-    assert circulation.table.loans(row["patron_id"]) == (BOOKS[1],)
+    assert circulation.loans(row["patron_id"]) == (BOOKS[1],)
     journals = log_in(visitor(deployment), left, "e-resources")
     assert mark(journals) == ("refuse", "no_policy_for_service")
     for who in (BO, BO_NEMID):

@@ -125,7 +125,7 @@ def r26(deployment: Deployment) -> None:
 def r34(deployment: Deployment) -> None:
     """Without a library account a student must get a PIN first: nothing opens the account before, the mailed PIN does."""
     pia, stranger = persona("pia"), visitor(deployment)
-    assert not deployment.koha.patrons.has_password(borrower(deployment, pia)["patron_id"])
+    assert not deployment.koha.patrons.passwords.holds(borrower(deployment, pia)["patron_id"])
     assert mark(log_in_with_pin(visitor(deployment), "1402024085", "0000")) == ("pin", "pin_wrong")
     page = stranger.get(action(answer_sign_up(stranger, "student", "yes"), "pin_by_email"))
     assert mark(stranger.press(page, identifier="140202-4085")) == ("pin", "asked")

@@ -159,7 +159,7 @@ def borrower(deployment: Deployment, who: Persona) -> dict[str, Any]:
 
 def calls(deployment: Deployment, start: str) -> list[str]:
     """Return the library system's calls that begin with ``start``."""
-    return [line for line in deployment.koha.access.lines() if line.startswith(start)]
+    return [line for line in deployment.koha.access if line.startswith(start)]
 
 
 def count_creates(deployment: Deployment) -> int:
@@ -202,7 +202,13 @@ def open_library(deployment: Deployment) -> tuple[FlaskClient, Circulation]:
     sites = {name: deployment.site(name) for name in SERVICES}
     keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     site: Flask = services.create_app(
-        sites, lambda: deployment.peer, keys, deployment.koha.desk, "https://broker.example", machine=deployment.machine
+        sites,
+        lambda: deployment.peer,
+        keys,
+        deployment.koha.desk,
+        "https://broker.example",
+        machine=deployment.machine,
+        signing=deployment.setting.library.signing,
     )
     return site.test_client(), deployment.koha.desk
 

@@ -10,12 +10,7 @@ from typing import Any, Final
 from broker.core.policy.expiry import add_months
 from broker.demo.koha.database.administration import PASSWORD_CHANGE, Administration
 from broker.demo.koha.database.collation import same
-from broker.demo.koha.database.indexed_patrons import (
-    attribute_value,
-    column_value,
-    create_patron_table,
-    find_candidates,
-)
+from broker.demo.koha.database.indexed_patrons import ATTRIBUTE, PatronTable
 from broker.demo.koha.database.injected_faults import InjectedFaults
 from broker.demo.koha.database.passwords import PasswordTable, password_fault
 from broker.demo.koha.database.patron_schema import PatronRow, blank, cut_to_columns, trim_texts
@@ -38,7 +33,7 @@ class Patrons:
         self._faults = faults
         self._lock = threading.RLock()
         self.welcome_mails: list[int] = []
-        self._rows = create_patron_table()
+        self._rows = PatronTable()
         self.passwords = PasswordTable()
         self._last = self._last_attribute = self._meetings = 0
         self._under_way: Counter[tuple[str, str]] = Counter()
@@ -55,7 +50,7 @@ class Patrons:
     def find_candidates(self, query: Any) -> list[PatronRow]:
         """Return a copy of every patron that may match a JSON query, oldest first."""
         with self._lock:
-            numbers = find_candidates(self._rows, query)
+            numbers = self._rows.find_candidates(query)
             if numbers is None:
                 return self.rows()
             return [_copy_row(self._rows[number]) for number in sorted(numbers)]
@@ -82,7 +77,7 @@ class Patrons:
         """
         with self._lock:
             for column in columns:
-                numbers = self._rows.having(column_value(column, identifier))
+                numbers = self._rows.having(column, identifier)
                 if numbers:
                     oldest = min(numbers)
                     return dict(self._rows[oldest])
@@ -238,10 +233,6 @@ class Patrons:
         has_address = any(row[name] for name in _MAIL_FIELDS)
         return has_address and not self.passwords.matches(row["patron_id"], password)
 
-    def has_password(self, number: int) -> bool:
-        """Return whether a patron has a password."""
-        return self.passwords.holds(number)
-
     def find_by_password(self, identifier: str, password: str) -> PatronRow | None:
         """Return the patron with this user name or card number and this password, or None.
 
@@ -278,7 +269,7 @@ class Patrons:
             raise Refused(400, error="Given library_id does not exist")
 
     def _is_taken(self, name: str, text: str, number: int | None) -> bool:
-        return bool(self._rows.having(column_value(name, text)) - {number})
+        return bool(self._rows.having(name, text) - {number})
 
     def _check_new_attributes(self, values: Sequence[tuple[str, str]]) -> None:
         """Check the attributes of a new patron in their order, then the mandatory types."""
@@ -311,7 +302,7 @@ class Patrons:
 
     def _is_attribute_taken(self, kind: str, text: str, number: int | None) -> bool:
         """Return whether a patron other than ``number`` has this attribute."""
-        having = self._rows.having(attribute_value(text))
+        having = self._rows.having(ATTRIBUTE, text)
         for other in having - {number}:
             for attribute in self._rows[other]["extended_attributes"]:
                 if attribute["type"] == kind and same(attribute["value"], text):
