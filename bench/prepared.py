@@ -23,6 +23,7 @@ from broker.demo.library import services
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
+from broker.demo.upstreams.assertion_writer import ReceivedAuthnRequest
 
 _RENEWED_AFTER_S: Final = 30.0
 _RANDOM_ID: Final = re.compile(rb"_[0-9a-f]{16,}\b")
@@ -57,7 +58,7 @@ class PreparedHub:
     """The hub: it reads the broker's AuthnRequest, and answers that asta has logged in."""
 
     key: signature.SigningKey
-    first: wayf_hub.ReceivedAuthnRequest | None = None
+    first: ReceivedAuthnRequest | None = None
 
     def answer(self, query: str) -> tuple[str, dict[str, str]]:
         """Return the broker's ACS and the fields of the form that the hub posts there."""

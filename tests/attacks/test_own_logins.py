@@ -12,6 +12,7 @@ from broker.core.login.transaction import LoginPurpose
 from broker.core.retention import TRANSACTION_IDLE_SHARED
 from broker.demo.people.persona import Persona
 from broker.demo.upstreams import wayf_hub
+from broker.demo.upstreams.assertion_writer import ReceivedAuthnRequest
 from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 
 SHARED = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
@@ -29,7 +30,7 @@ def an_hour_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the hub assert that the person logged in an hour ago, as a hub does that ignores ForceAuthn."""
     plain = wayf_hub.assertion
 
-    def old(name: str, asked: wayf_hub.ReceivedAuthnRequest, person: Persona, now: datetime) -> saml.Assertion:
+    def old(name: str, asked: ReceivedAuthnRequest, person: Persona, now: datetime) -> saml.Assertion:
         made = plain(name, asked, person, now)
         made.authn_statement[0].authn_instant = (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         return made

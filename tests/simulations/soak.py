@@ -35,6 +35,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, write
 from broker.demo.run.running_demo import Running, run_demo
 from broker.demo.upstreams import wayf_hub
+from broker.demo.upstreams.assertion_writer import ReceivedAuthnRequest
 from tests.plugins.demo import free_base
 from tests.plugins.ports import free_port
 from tests.walks.nginx_server import NAME, Front, PortsBehind, nginx
@@ -121,7 +122,7 @@ class Soak:
             with suppress(SystemExit):  # the network is at its limit
                 self.random.choice(tricks)(wire)
 
-    def _begin(self, wire: HttpWire) -> wayf_hub.ReceivedAuthnRequest:
+    def _begin(self, wire: HttpWire) -> ReceivedAuthnRequest:
         return wayf_hub.read(self.login.ask_hub(wire))
 
     def _forge(self, wire: HttpWire) -> None:

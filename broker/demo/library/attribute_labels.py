@@ -5,12 +5,12 @@ from typing import Final
 
 from lxml import etree
 
+from broker.adapters.saml.xml_security import xml_names
 from broker.configuration import attribute_maps
 from broker.configuration.settings import new_folder
 
 # The later map counts: a service reads another meaning into ``uid`` than WAYF.
 _MAPS: Final = ("oiosaml3", "wayf", "library")
-_SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 
 
 def _read_labels() -> Mapping[str, tuple[str, str]]:
@@ -30,8 +30,8 @@ LABELS: Final = _read_labels()
 def read_attributes(root: etree._Element) -> dict[str, tuple[str, ...]]:
     """Return the values of all attributes below ``root`` by their short names."""
     attributes = {}
-    for node in root.iter(_SAML + "Attribute"):
+    for node in root.iter("{*}Attribute"):
         name = node.get("FriendlyName") or node.get("Name")
-        values = node.iter(_SAML + "AttributeValue")
+        values = node.iter(xml_names.ATTRIBUTE_VALUE)
         attributes[str(name)] = tuple(value.text or "" for value in values)
     return attributes

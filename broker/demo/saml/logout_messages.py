@@ -1,6 +1,5 @@
 """LogoutRequests and LogoutResponses of the simulated parties, written and read."""
 
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,11 +8,14 @@ from typing import Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature, written_message
+from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature, xml_names
+from broker.demo.saml import message_parts
 
-_SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
-_SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
-_ROOTS: Final = {"SAMLRequest": "LogoutRequest", "SAMLResponse": "LogoutResponse"}
+# The root of each kind of message, and its attribute with the id of the request.
+_ROOTS: Final = {
+    "SAMLRequest": (xml_names.LOGOUT_REQUEST, "ID"),
+    "SAMLResponse": (xml_names.LOGOUT_RESPONSE, "InResponseTo"),
+}
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
 
@@ -40,10 +42,13 @@ class LogoutMessage:
     relay_state: str | None
 
 
-def session_of(assertion: etree._Element) -> KnownSession:
-    """Return the session of an assertion. Raise LookupError without a subject."""
-    name_id = assertion.find(f"{_SAML}Subject/{_SAML}NameID")
-    statement = assertion.find(f"{_SAML}AuthnStatement")
+def session_of(root: etree._Element) -> KnownSession:
+    """Return the session of an assertion, or of a Response with one.
+
+    Raise LookupError without a subject.
+    """
+    name_id = root.find(".//{*}Subject/{*}NameID")
+    statement = root.find(".//{*}AuthnStatement")
     if name_id is None or statement is None:
         raise LookupError("an assertion of nobody")
     return KnownSession(
@@ -67,15 +72,12 @@ def request(issuer: str, destination: str, session: KnownSession) -> bytes:
         sp_name_qualifier=session.sp_name_qualifier,
     )
     message = samlp.LogoutRequest(
-        id=f"_{secrets.token_hex(16)}",
-        version="2.0",
-        issue_instant=_now(),
+        **message_parts.header(issuer, datetime.now(UTC)),
         destination=destination,
-        issuer=saml.Issuer(text=issuer),
         name_id=name_id,
         session_index=indexes,
     )
-    return etree.tostring(written_message.tree(message), encoding="utf-8")
+    return message_parts.encode(message)
 
 
 def response(
@@ -88,15 +90,12 @@ def response(
         second = samlp.StatusCode(value=rest[0])
     code = samlp.StatusCode(value=top, status_code=second)
     message = samlp.LogoutResponse(
-        id=f"_{secrets.token_hex(16)}",
-        version="2.0",
-        issue_instant=_now(),
+        **message_parts.header(issuer, datetime.now(UTC)),
         destination=destination,
         in_response_to=request_id,
-        issuer=saml.Issuer(text=issuer),
         status=samlp.Status(status_code=code),
     )
-    return etree.tostring(written_message.tree(message), encoding="utf-8")
+    return message_parts.encode(message)
 
 
 def read(
@@ -107,24 +106,19 @@ def read(
     Raise LookupError if it should be signed and is not.
     """
     message = http_bindings.read_redirect(query, kind)
-    root = safe_parser.parse(message.xml, _SAMLP + _ROOTS[kind])
+    root_name, id_name = _ROOTS[kind]
+    root = safe_parser.parse(message.xml, root_name)
     if keys is not None:
         signed = message.signed
         if signed is None:
             raise LookupError("an unsigned logout message")
         signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, tuple(keys))
-    request_id = "ID" if kind == "SAMLRequest" else "InResponseTo"
-    indexes = [node.text or "" for node in root.findall(_SAMLP + "SessionIndex")]
-    codes = [str(node.get("Value")) for node in root.iter(_SAMLP + "StatusCode")]
+    indexes = [node.text or "" for node in root.findall("{*}SessionIndex")]
     return LogoutMessage(
-        id=str(root.get(request_id)),
-        issuer=root.findtext(_SAML + "Issuer") or "",
-        name_id=root.findtext(_SAML + "NameID") or "",
+        id=str(root.get(id_name)),
+        issuer=root.findtext(xml_names.ISSUER) or "",
+        name_id=root.findtext(xml_names.NAME_ID) or "",
         indexes=tuple(indexes),
-        status=" / ".join(code.rpartition(":")[2] for code in codes),
+        status=message_parts.read_status(root),
         relay_state=message.relay_state,
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -47,8 +47,12 @@ class Site:
 
 @dataclass(slots=True)
 class SessionTable:
-    """The sessions of a party by cookie value, each with its service or upstream."""
+    """The sessions of a party by cookie value, each with its service or upstream.
 
+    ``key`` signs the party's logout messages.
+    """
+
+    key: signature.SigningKey
     by_cookie: dict[str, tuple[str, KnownSession]] = field(default_factory=dict)
 
     def begin(self, response: Response, party: str, session: KnownSession) -> None:
@@ -64,8 +68,23 @@ class SessionTable:
             if value in self.by_cookie:
                 yield value, *self.by_cookie[value]
 
-    def end(self, party: str, asked: LogoutMessage) -> tuple[str, ...]:
-        """End the sessions that a LogoutRequest names. Return the status codes of the answer."""
+    def log_out(
+        self, own: str, find_slo: Callable[[str], str], service: str | None = None
+    ) -> Response | None:
+        """End a session of the browser, and redirect with the LogoutRequest of ``own``.
+
+        With ``service`` only its session counts. Return None if there is no session.
+        """
+        for value, party, session in list(self.list_for_browser()):
+            if service in {None, party}:
+                del self.by_cookie[value]
+                slo = find_slo(party)
+                written = logout_messages.request(own, slo, session)
+                return self._send(slo, "SAMLRequest", written, service)
+        return None
+
+    def answer(self, own: str, slo: str, party: str, asked: LogoutMessage) -> Response:
+        """End the sessions that a LogoutRequest names, and redirect with the LogoutResponse."""
         ended = []
         for value, (owner, session) in self.by_cookie.items():
             if (owner, session.name_id) != (party, asked.name_id):
@@ -74,53 +93,31 @@ class SessionTable:
                 ended.append(value)
         for value in ended:
             del self.by_cookie[value]
-        return (logout_messages.SUCCESS,) if ended else _UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class LogoutSender:
-    """Sends the browser to the broker with logout messages that ``key`` signs."""
-
-    key: signature.SigningKey
-
-    def ask(self, own: str, slo: str, session: KnownSession, state: str | None = None) -> Response:
-        """Redirect with the LogoutRequest of the party ``own``."""
-        written = logout_messages.request(own, slo, session)
-        url = http_bindings.build_redirect_url(slo, "SAMLRequest", written, state, self.key)
-        return redirect(url)
-
-    def answer(self, own: str, slo: str, asked: LogoutMessage, codes: tuple[str, ...]) -> Response:
-        """Redirect with the LogoutResponse of the party ``own``."""
+        codes = (logout_messages.SUCCESS,) if ended else _UNKNOWN
         written = logout_messages.response(own, slo, asked.id, codes)
-        state = asked.relay_state
-        url = http_bindings.build_redirect_url(slo, "SAMLResponse", written, state, self.key)
-        return redirect(url)
+        return self._send(slo, "SAMLResponse", written, asked.relay_state)
 
-
-def find_slo_address(acs: str) -> str:
-    """Return the SLO endpoint with the same base as an ACS."""
-    return acs.removesuffix("/acs") + "/slo"
+    def _send(
+        self, slo: str, kind: http_bindings.MessageField, written: bytes, state: str | None
+    ) -> Response:
+        return redirect(http_bindings.build_redirect_url(slo, kind, written, state, self.key))
 
 
 def add_library_logout(
     app: Flask,
     services: Mapping[str, Site],
     peer: Callable[[], BrokerAsIdp],
-    key: signature.SigningKey | None,
+    key: signature.SigningKey,
 ) -> SessionTable:
     """Add a log-out link and an SLO endpoint to the library's services."""
-    sessions = SessionTable()
-    if key is None:  # a library that cannot sign offers no logout
-        return sessions
-    sender = LogoutSender(key)
+    sessions = SessionTable(key)
 
     @app.get("/<service>/log-out")
     def log_out(service: str) -> Response:
-        for value, party, session in list(sessions.list_for_browser()):
-            if party == service:
-                del sessions.by_cookie[value]
-                return sender.ask(services[service].entity_id, peer().slo, session, service)
-        return redirect("/")
+        if service not in services:
+            abort(404)
+        own = services[service].entity_id
+        return sessions.log_out(own, lambda _: peer().slo, service) or redirect("/")
 
     @app.get("/<service>/slo")
     def slo(service: str) -> Response | str:
@@ -132,7 +129,7 @@ def add_library_logout(
             message = logout_messages.read(query, "SAMLResponse", broker.keys)
             return render_template("logged_out.html", status=message.status, titles=site.titles)
         asked = logout_messages.read(query, "SAMLRequest", broker.keys)
-        return sender.answer(site.entity_id, broker.slo, asked, sessions.end(service, asked))
+        return sessions.answer(site.entity_id, broker.slo, service, asked)
 
     return sessions
 
@@ -142,26 +139,26 @@ def add_upstream_logout(
     own: str,
     key: signature.SigningKey,
     read: Callable[[str, http_bindings.MessageField], LogoutMessage],
-    find_slo: Callable[[str], str],
+    find_acs: Callable[[str], str],
     *,
     party: str = "",
 ) -> SessionTable:
     """Add a log-out link and an SLO endpoint to an upstream.
 
-    ``read`` reads a message of the broker, ``find_slo`` returns the SLO endpoint of one of the
-    broker's entityIDs. ``party`` is the name of the upstream on its pages.
+    ``read`` reads a message of the broker, ``find_acs`` returns the ACS of one of the broker's
+    entityIDs. ``party`` is the name of the upstream on its pages.
     """
-    sessions, sender = SessionTable(), LogoutSender(key)
+    sessions = SessionTable(key)
+
+    def find_slo(sp: str) -> str:
+        return find_acs(sp).removesuffix("/acs") + "/slo"
 
     def show(status: str) -> str:
         return render_template("hub_logged_out.html", party=party, status=status)
 
     @app.get("/log-out")
     def log_out() -> Response | str:
-        for value, sp, session in list(sessions.list_for_browser()):
-            del sessions.by_cookie[value]
-            return sender.ask(own, find_slo(sp), session)
-        return show("")
+        return sessions.log_out(own, find_slo) or show("")
 
     @app.get("/slo")
     def slo() -> Response | str:
@@ -169,7 +166,6 @@ def add_upstream_logout(
         if "SAMLResponse" in request.args:
             return show(read(query, "SAMLResponse").status)
         asked = read(query, "SAMLRequest")
-        to = find_slo(asked.issuer)
-        return sender.answer(own, to, asked, sessions.end(asked.issuer, asked))
+        return sessions.answer(own, find_slo(asked.issuer), asked.issuer, asked)
 
     return sessions

@@ -10,6 +10,7 @@ from lxml import etree
 from saml2 import saml, samlp
 
 from broker.adapters.saml.xml_security import written_message
+from broker.demo.saml import message_parts
 
 _URI: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 NAMES: Final = {
@@ -43,13 +44,16 @@ EID_NAMES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseAddressee:
-    """The addressee of a Response: the AuthnRequest's id, its issuer, and the ACS."""
+class ReceivedAuthnRequest:
+    """An AuthnRequest as the simulated identity providers read it."""
 
     id: str
     issuer: str
     acs: str
     passive: bool = False
+    institutions: tuple[str, ...] = ()
+    relay_state: str | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +65,17 @@ class AssertedSubject:
     authn_class: str
     chain: tuple[str, ...]
     attributes: Mapping[str, tuple[str, ...]]
-    friendly: Mapping[str, str]
-
-
-def _stamp(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def assertion(
-    issuer: str, addressee: ResponseAddressee, subject: AssertedSubject, now: datetime
+    issuer: str, addressee: ReceivedAuthnRequest, subject: AssertedSubject, now: datetime
 ) -> saml.Assertion:
     """Write an unsigned Assertion, valid for four minutes."""
-    begin = _stamp(now - timedelta(seconds=30))
-    end = _stamp(now + timedelta(minutes=4))
+    begin = message_parts.stamp(now - timedelta(seconds=30))
+    end = message_parts.stamp(now + timedelta(minutes=4))
     audience = saml.AudienceRestriction(audience=[saml.Audience(text=addressee.issuer)])
     return saml.Assertion(
-        id=f"_{token_hex(16)}",
-        version="2.0",
-        issue_instant=_stamp(now),
-        issuer=saml.Issuer(text=issuer),
+        **message_parts.header(issuer, now),
         subject=_subject(addressee, subject, end),
         conditions=saml.Conditions(
             not_before=begin, not_on_or_after=end, audience_restriction=[audience]
@@ -89,7 +85,7 @@ def assertion(
     )
 
 
-def _subject(addressee: ResponseAddressee, subject: AssertedSubject, end: str) -> saml.Subject:
+def _subject(addressee: ReceivedAuthnRequest, subject: AssertedSubject, end: str) -> saml.Subject:
     """Write the Subject, confirmed for its bearer at this ACS until ``end``."""
     confirmation = saml.SubjectConfirmation(
         method=saml.SCM_BEARER,
@@ -106,9 +102,9 @@ def _subject(addressee: ResponseAddressee, subject: AssertedSubject, end: str) -
 def _authn_statement(subject: AssertedSubject, now: datetime) -> saml.AuthnStatement:
     authorities = [saml.AuthenticatingAuthority(text=name) for name in subject.chain]
     return saml.AuthnStatement(
-        authn_instant=_stamp(now),
+        authn_instant=message_parts.stamp(now),
         session_index=f"_{token_hex(8)}",
-        session_not_on_or_after=_stamp(now + timedelta(hours=4)),
+        session_not_on_or_after=message_parts.stamp(now + timedelta(hours=4)),
         authn_context=saml.AuthnContext(
             authn_context_class_ref=saml.AuthnContextClassRef(text=subject.authn_class),
             authenticating_authority=authorities,
@@ -117,12 +113,13 @@ def _authn_statement(subject: AssertedSubject, now: datetime) -> saml.AuthnState
 
 
 def _attributes(subject: AssertedSubject) -> saml.AttributeStatement:
+    friendly = {wire: name for name, wire in NAMES.items()}
     return saml.AttributeStatement(
         attribute=[
             saml.Attribute(
                 name=name,
                 name_format=_URI,
-                friendly_name=subject.friendly.get(name),
+                friendly_name=friendly.get(name),
                 attribute_value=[saml.AttributeValue(text=value) for value in values],
             )
             for name, values in subject.attributes.items()
@@ -131,7 +128,7 @@ def _attributes(subject: AssertedSubject) -> saml.AttributeStatement:
 
 
 def response(
-    issuer: str, addressee: ResponseAddressee, inner: saml.Assertion | None, now: datetime
+    issuer: str, addressee: ReceivedAuthnRequest, inner: saml.Assertion | None, now: datetime
 ) -> etree._Element:
     """Write an unsigned Response with an Assertion, or with an error status without one."""
     assertions = []
@@ -143,12 +140,9 @@ def response(
         detail = samlp.StatusCode(value=second)
         code = samlp.StatusCode(value=samlp.STATUS_RESPONDER, status_code=detail)
     message = samlp.Response(
-        id=f"_{token_hex(16)}",
-        version="2.0",
-        issue_instant=_stamp(now),
+        **message_parts.header(issuer, now),
         destination=addressee.acs,
         in_response_to=addressee.id,
-        issuer=saml.Issuer(text=issuer),
         status=samlp.Status(status_code=code),
         assertion=assertions,
     )

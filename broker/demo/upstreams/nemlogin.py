@@ -12,16 +12,15 @@ from lxml import etree
 from saml2 import saml
 from werkzeug.wrappers import Response
 
-from broker.adapters.saml.xml_security import encryption, http_bindings, signature
+from broker.adapters.saml.xml_security import encryption, http_bindings, signature, xml_names
 from broker.core.errors import MessageRefused
 from broker.demo.demo_app import create_demo_app
 from broker.demo.people.personas import NEMLOGIN, PERSONAS, Persona, persona
 from broker.demo.saml import logout_messages, logout_pages
 from broker.demo.upstreams import assertion_writer, wayf_hub
-from broker.demo.upstreams.assertion_writer import CORE, EID_NAMES, NSIS
+from broker.demo.upstreams.assertion_writer import CORE, EID_NAMES, NSIS, ReceivedAuthnRequest
 
 _CPR_NUMBER: Final = EID_NAMES["schacPersonalUniqueID"]
-_SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 _PARTY: Final = "Simulated NemLog-in"
 LEVELS: Final = ("Low", "Substantial", "High")
 ROLES: Final = ("person", "professional")
@@ -57,7 +56,6 @@ class PersonaChoice:
             authn_class=f"{NSIS}loa/{level}",
             chain=(),
             attributes=self._attributes(eppn, role) | {f"{NSIS}loa": (level,)},
-            friendly={},
         )
 
     def _attributes(self, eppn: str, role: str) -> dict[str, tuple[str, ...]]:
@@ -89,7 +87,7 @@ class NemLogin:
 
     def answer(
         self,
-        asked: wayf_hub.ReceivedAuthnRequest,
+        asked: ReceivedAuthnRequest,
         choice: PersonaChoice | None,
         peer: BrokerAsSp,
         now: datetime,
@@ -102,7 +100,7 @@ class NemLogin:
         if choice:
             inner = assertion_writer.assertion(self.entity_id, asked, choice.subject, now)
         root = assertion_writer.response(self.entity_id, asked, inner, now)
-        plain = root.find(_SAML + "Assertion")
+        plain = root.find(xml_names.ASSERTION)
         if plain is None:
             return bytes(etree.tostring(root)), None
         signature.sign(plain, self.key)
@@ -110,7 +108,7 @@ class NemLogin:
         return bytes(etree.tostring(root)), logout_messages.session_of(plain)
 
 
-def read(query: str, peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
+def read(query: str, peer: BrokerAsSp) -> ReceivedAuthnRequest:
     """Read a Redirect AuthnRequest. Raise MessageRefused unless the broker signed it."""
     sent = http_bindings.read_redirect(query, "SAMLRequest")
     if sent.signed is None:
@@ -120,7 +118,7 @@ def read(query: str, peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
     return wayf_hub.read(query)
 
 
-def _authn_request(peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
+def _authn_request(peer: BrokerAsSp) -> ReceivedAuthnRequest:
     try:
         received = read(request.query_string.decode(), peer)
     except MessageRefused:
@@ -154,11 +152,8 @@ def create_app(
         except (LookupError, MessageRefused):
             abort(400, "the message is not signed by a system that we know")
 
-    def find_slo(_: str) -> str:
-        return logout_pages.find_slo_address(peer().acs)
-
     sessions = logout_pages.add_upstream_logout(
-        app, own.entity_id, own.key, read_logout, find_slo, party=_PARTY
+        app, own.entity_id, own.key, read_logout, lambda _: peer().acs, party=_PARTY
     )
 
     @app.get("/sso")
@@ -178,7 +173,7 @@ def create_app(
         received = _authn_request(peer())
         return _answer(received, _choice(everybody))
 
-    def _answer(received: wayf_hub.ReceivedAuthnRequest, choice: PersonaChoice | None) -> Response:
+    def _answer(received: ReceivedAuthnRequest, choice: PersonaChoice | None) -> Response:
         xml, session = own.answer(received, choice, peer(), datetime.now(UTC))
         return wayf_hub.post_answer(received, xml, session, sessions, _PARTY)
 

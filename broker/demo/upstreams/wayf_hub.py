@@ -1,7 +1,6 @@
 """A simulated WAYF hub: its login page offers personas."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from secrets import token_hex
@@ -12,16 +11,14 @@ from lxml import etree
 from saml2 import saml
 from werkzeug.wrappers import Response
 
-from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
+from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature, xml_names
 from broker.demo.demo_app import create_demo_app
 from broker.demo.people.persona import university_attributes
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK, PERSONAS, Persona, persona
 from broker.demo.saml import logout_messages, logout_pages
 from broker.demo.upstreams import assertion_writer
-from broker.demo.upstreams.assertion_writer import NAMES, ResponseAddressee
+from broker.demo.upstreams.assertion_writer import NAMES, ReceivedAuthnRequest
 
-_SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
-_SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 _OTHER: Final = "somebody-else"
 _INSTITUTIONS: Final = {
     AU: ("Aarhus University", "Aarhus Universitet"),
@@ -30,25 +27,16 @@ _INSTITUTIONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedAuthnRequest(ResponseAddressee):
-    """An AuthnRequest as the simulated identity providers read it."""
-
-    institutions: tuple[str, ...] = ()
-    relay_state: str | None = None
-    classes: tuple[str, ...] = ()
-
-
 def read(query: str) -> ReceivedAuthnRequest:
     """Read an AuthnRequest that came by Redirect."""
     message = http_bindings.read_redirect(query, "SAMLRequest")
-    root = safe_parser.parse(message.xml, _SAMLP + "AuthnRequest")
-    listed = [str(entry.get("ProviderID")) for entry in root.iter(_SAMLP + "IDPEntry")]
+    root = safe_parser.parse(message.xml, xml_names.AUTHN_REQUEST)
+    listed = [str(entry.get("ProviderID")) for entry in root.iter("{*}IDPEntry")]
     listed = [NEMLOGIN if name == NEMLOGIN_BIRK else name for name in listed]
-    classes = [str(node.text) for node in root.iter(_SAML + "AuthnContextClassRef")]
+    classes = [str(node.text) for node in root.iter("{*}AuthnContextClassRef")]
     return ReceivedAuthnRequest(
         id=str(root.get("ID")),
-        issuer=str(root.findtext(_SAML + "Issuer")),
+        issuer=str(root.findtext(xml_names.ISSUER)),
         acs=str(root.get("AssertionConsumerServiceURL")),
         institutions=tuple(listed or _INSTITUTIONS),
         relay_state=message.relay_state,
@@ -70,7 +58,6 @@ def assertion(
         authn_class="urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
         chain=chain,
         attributes={NAMES[name]: values for name, values in person.attributes.items()},
-        friendly={NAMES[name]: name for name in person.attributes},
     )
     return assertion_writer.assertion(hub, authn_request, subject, now)
 
@@ -87,7 +74,7 @@ def response(
     if person:
         inner = assertion(hub, authn_request, person, now)
     root = assertion_writer.response(hub, authn_request, inner, now)
-    written = root.find(_SAML + "Assertion")
+    written = root.find(xml_names.ASSERTION)
     signature.sign(root if written is None else written, key)
     return bytes(etree.tostring(root))
 
@@ -126,17 +113,6 @@ def _read_known_request(descriptors: Mapping[str, str]) -> ReceivedAuthnRequest:
     return authn_request
 
 
-def _read_logout(query: str, kind: http_bindings.MessageField) -> logout_messages.LogoutMessage:
-    # WAYF verifies no logout message (docs/reference/wayf.md#logout).
-    return logout_messages.read(query, kind, None)
-
-
-def _find_slo(descriptors: Mapping[str, str], issuer: str) -> str:
-    if issuer not in descriptors:
-        abort(500, "no common federations")
-    return logout_pages.find_slo_address(descriptors[issuer])
-
-
 def post_answer(
     received: ReceivedAuthnRequest,
     xml: bytes,
@@ -167,8 +143,9 @@ def create_app(
     The login page offers ``people``.
     """
     app = create_demo_app()
-    find_slo = partial(_find_slo, descriptors)
-    sessions = logout_pages.add_upstream_logout(app, hub, key, _read_logout, find_slo)
+    # WAYF verifies no logout message (docs/reference/wayf.md#logout).
+    read_logout = partial(logout_messages.read, keys=None)
+    sessions = logout_pages.add_upstream_logout(app, hub, key, read_logout, descriptors.__getitem__)
 
     @app.get("/sso")
     def sso() -> Response | str:
@@ -193,8 +170,7 @@ def create_app(
         xml = response(hub, authn_request, person, key, datetime.now(UTC))
         session = None
         if person:
-            written = next(etree.fromstring(xml).iter(_SAML + "Assertion"))
-            session = logout_messages.session_of(written)
+            session = logout_messages.session_of(etree.fromstring(xml))
         return post_answer(authn_request, xml, session, sessions)
 
     return app
