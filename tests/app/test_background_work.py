@@ -73,9 +73,8 @@ def smtp() -> int:
 def mailbox(smtp: int) -> Iterator[Mailbox]:
     """Give a mail server."""
     found = Mailbox(smtp, free_port())
-    found.start()
-    yield found
-    found.stop()
+    with found.listen():
+        yield found
 
 
 @pytest.fixture

@@ -415,8 +415,7 @@ def run_deployment(
     koha = system.extensions["koha"]
     served = serve_on_loopback(system)
     with ExitStack() as stack, served as url, serve_sip2(koha.desk) as sip2, pytest.MonkeyPatch.context() as patch:
-        mailbox.start()
-        stack.callback(mailbox.stop)
+        stack.enter_context(mailbox.listen())
         # A check per second would only make the tests wait.
         patch.setattr(application, "CHECK_EVERY_S", 0.0)
         # Look-ups and PIN checks do not time out on a busy machine.

@@ -132,11 +132,8 @@ def run_mail_server() -> Iterator[MailServer]:
     """Run a mail server."""
     port, page = free_port(), free_port()
     mailbox = Mailbox(port, page)
-    mailbox.start()
-    try:
+    with mailbox.listen():
         yield mailbox, port
-    finally:
-        mailbox.stop()
 
 
 def open_bench(folder: Path, post: MailServer) -> ProofBench:

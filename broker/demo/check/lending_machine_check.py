@@ -2,18 +2,16 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
 from typing import Final
 
 from broker.core.errors import PinUnderWay
 from broker.demo.check.http_browser import Browser
-from broker.demo.library.sip2_client import BorrowerAtMachine, Machine, MachineFailed
+from broker.demo.library.sip2_client import Machine, MachineFailed
 from broker.demo.people.persona import Persona
-from broker.demo.run.mail_server import Mailbox, ReceivedMail
+from broker.demo.run.mail_server import Mailbox
 
-_MAIL_WITHIN: Final = 60.0  # seconds
-_SET_WITHIN: Final = 60.0
-_LINK: Final = re.compile(r"http\S+/pin\?link=\S+")
+_SET_WITHIN: Final = 60.0  # seconds
+_LINK: Final = re.compile(r"(http\S+/pin\?link=\S+)")
 # Every persona with a new borrower chooses this PIN; no birth date or number suggests it.
 CHOSEN_PIN: Final = "7394"
 
@@ -34,13 +32,7 @@ def choose_pin(link: str) -> bool:
 
 
 def check_pin_at_machine(
-    machine: Machine,
-    mailbox: Mailbox,
-    person: Persona,
-    *,
-    is_new: bool,
-    mails_before: int,
-    choose: Callable[[str], bool] = choose_pin,
+    machine: Machine, mailbox: Mailbox, person: Persona, *, is_new: bool, mails_before: int
 ) -> str:
     """Return the machine's verdict: "valid", "refused", "silent", or "" without a PIN.
 
@@ -50,10 +42,10 @@ def check_pin_at_machine(
     """
     pin = person.pin
     if is_new:
-        link = _find_link(mailbox, person, mails_before)
+        link = mailbox.wait_for(_LINK, person.addresses, mails_before)
         if link is None:
             return "no mail"
-        if not choose(link):
+        if not choose_pin(link):
             return "not set"
         pin = CHOSEN_PIN
     if pin is None:
@@ -62,28 +54,4 @@ def check_pin_at_machine(
         borrower = machine.borrower(person.typed_number, pin)
     except MachineFailed:
         return "silent"
-    return _verdict(borrower)
-
-
-def _verdict(borrower: BorrowerAtMachine) -> str:
     return "valid" if borrower.is_proven else "refused"
-
-
-def _find_link(mailbox: Mailbox, person: Persona, mails_before: int) -> str | None:
-    until = time.monotonic() + _MAIL_WITHIN
-    while time.monotonic() < until:
-        mails = mailbox.mails()
-        link = _link_in(mails[: len(mails) - mails_before], person)
-        if link is not None:
-            return link
-        time.sleep(0.05)
-    return None
-
-
-def _link_in(mails: Sequence[ReceivedMail], person: Persona) -> str | None:
-    """Return the PIN link of the first mail to this persona that has one."""
-    for mail in mails:
-        found = _LINK.search(mail.text)
-        if found and person.addresses & set(mail.recipients):
-            return found[0]
-    return None

@@ -21,7 +21,6 @@ _MOST_PAGES: Final = 20
 _MADE_WITHIN: Final = 120.0
 # Seconds before the page about an account that is being created is reloaded.
 _PATIENCE: Final = 1.0
-_MAIL_WITHIN: Final = 60.0
 _CODE: Final = re.compile(r"(?:The code is|Koden er|Your code is|Din kode er): *(\S.*)")
 # The answers on the sign-up pages, by affiliation and upstream. Hospital employees may use either
 # upstream.
@@ -184,15 +183,11 @@ class _Walker:
 
     def _code(self, address: str) -> str:
         """Read the newest code that was mailed to ``address``."""
-        until = time.monotonic() + _MAIL_WITHIN
-        while time.monotonic() < until:
-            for mail in self._demo().mailbox.mails():
-                code = _CODE.search(mail.text)
-                if code and address in mail.recipients:
-                    return code[1]
-            time.sleep(0.05)
-        msg = f"no code was mailed to {self.person.name}"
-        raise AssertionError(msg)
+        code = self._demo().mailbox.wait_for(_CODE, frozenset({address}))
+        if code is None:
+            msg = f"no code was mailed to {self.person.name}"
+            raise AssertionError(msg)
+        return code
 
     def _follow(self, path: str) -> bool:
         links = texts(self.browser, path)

@@ -1,13 +1,13 @@
 """Answers self-service machines on a TCP port."""
 
 import socketserver
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from broker.demo.circulation.machine_session import MachineSession
 from broker.demo.circulation.sip2_messages import receive_lines
+from broker.demo.server_thread import run_server
 
 TERMINALS: Final[Mapping[str, str]] = {"machine": "demo-terminal"}  # user name: password
 _IDLE: Final = 60.0  # seconds until a silent machine is disconnected
@@ -30,16 +30,9 @@ def serve_machines(begin: Callable[[], MachineSession], port: int = 0) -> Iterat
             with suppress(OSError):
                 _answer_all(self.request, session)
 
-    with _Server(("127.0.0.1", port), Connection) as server:
-        thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        thread.start()
-        try:
-            yield int(server.server_address[1])
-        finally:
-            server.shutdown()
-            thread.join()
+    server = _Server(("127.0.0.1", port), Connection)
+    with run_server(server):
+        yield int(server.server_address[1])
 
 
 class _Server(socketserver.ThreadingTCPServer):

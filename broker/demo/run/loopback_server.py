@@ -1,12 +1,13 @@
 """Serves a simulated party of the demo on loopback, from threads of this process."""
 
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
+
+from broker.demo.server_thread import run_server
 
 
 class _Quiet(WSGIRequestHandler):
@@ -39,13 +40,5 @@ def serve_on_loopback(
         ssl_context=tls,
     )
     scheme = "https" if tls else "http"
-    thread = threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-    )
-    thread.start()
-    try:
+    with run_server(server):
         yield f"{scheme}://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -1,7 +1,10 @@
 """The demo's mailbox: a mail server that keeps mails in memory, and a page that shows them."""
 
+import re
+import time
 from collections import deque
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -18,6 +21,7 @@ from broker.demo.run.loopback_server import serve_on_loopback
 
 _KEPT: Final = 200
 _READY_WITHIN: Final = 60.0  # seconds, on a busy machine
+_MAIL_WITHIN: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +35,57 @@ class ReceivedMail:
     octets: bytes = field(repr=False, default=b"")
 
 
-class Mailbox:
+class Mailbox(Arrivals):
     """A mail server that keeps the last 200 mails, and its page, both on ports of loopback."""
 
     def __init__(self, port: int, page_port: int) -> None:
-        """Set the ports; ``start`` begins to listen."""
+        """Set the ports; ``listen`` opens them."""
+        super().__init__()
         self._kept: deque[ReceivedMail] = deque(maxlen=_KEPT)
-        drop = _Drop(self._kept)
-        self._controller = Controller(
-            drop, hostname="127.0.0.1", port=port, ready_timeout=_READY_WITHIN
+        self._port, self._page_port = port, page_port
+
+    @contextmanager
+    def listen(self) -> Iterator[None]:
+        """Listen on both ports while the block runs. Raise OSError if a port is in use."""
+        controller = Controller(
+            self, hostname="127.0.0.1", port=self._port, ready_timeout=_READY_WITHIN
         )
-        self._page_port = page_port
-        self._stack = ExitStack()
+        with serve_on_loopback(page(self), self._page_port):
+            controller.start()
+            try:
+                yield
+            finally:
+                controller.stop(no_assert=True)
 
-    def start(self) -> None:
-        """Listen on both ports in threads. Raise OSError if a port is in use."""
-        self._stack.enter_context(serve_on_loopback(page(self), self._page_port))
-        self._controller.start()
-
-    def stop(self) -> None:
-        """Stop listening."""
-        self._controller.stop(no_assert=True)
-        self._stack.close()
+    def handle_message(self, message: Message) -> None:
+        """Keep one mail; aiosmtpd has written the envelope's recipients into a header."""
+        octets = message.as_bytes()
+        mail = message_from_bytes(octets, policy=default)
+        recipients = tuple(str(mail["X-RcptTo"]).split(", "))
+        subject = str(mail["Subject"] or "")
+        received = ReceivedMail(recipients, subject, _text(mail), datetime.now(UTC), octets)
+        self._kept.append(received)
 
     def mails(self) -> tuple[ReceivedMail, ...]:
         """Return the mails, newest first."""
         return tuple(reversed(self._kept))
+
+    def wait_for(
+        self, pattern: re.Pattern[str], addresses: frozenset[str], earlier: int = 0
+    ) -> str | None:
+        """Wait for a mail to one of ``addresses``. Return what ``pattern`` captures in its text.
+
+        The ``earlier`` oldest mails do not count. Return None if no such mail comes.
+        """
+        until = time.monotonic() + _MAIL_WITHIN
+        while time.monotonic() < until:
+            mails = self.mails()
+            for mail in mails[: len(mails) - earlier]:
+                found = pattern.search(mail.text)
+                if found and addresses & set(mail.recipients):
+                    return found[1]
+            time.sleep(0.05)
+        return None
 
 
 def page(mailbox: Mailbox) -> Flask:
@@ -76,23 +105,6 @@ def page(mailbox: Mailbox) -> Flask:
         return response
 
     return app
-
-
-class _Drop(Arrivals):
-    """Keeps the mails that the mail server receives."""
-
-    def __init__(self, kept: deque[ReceivedMail]) -> None:
-        super().__init__()
-        self._kept = kept
-
-    def handle_message(self, message: Message) -> None:
-        """Keep one mail; aiosmtpd has written the envelope's recipients into a header."""
-        octets = message.as_bytes()
-        mail = message_from_bytes(octets, policy=default)
-        recipients = tuple(str(mail["X-RcptTo"]).split(", "))
-        subject = str(mail["Subject"] or "")
-        received = ReceivedMail(recipients, subject, _text(mail), datetime.now(UTC), octets)
-        self._kept.append(received)
 
 
 def _text(mail: Message) -> str:

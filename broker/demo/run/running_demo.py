@@ -230,8 +230,7 @@ def run_parties(setting: Setting) -> Iterator[RunningParties]:
         for name, app in parties.items():
             stack.enter_context(serve_on_loopback(app, ports.number(name)))
         stack.enter_context(serve_sip2(koha.desk, ports.number("sip2")))
-        mailbox.start()
-        stack.callback(mailbox.stop)
+        stack.enter_context(mailbox.listen())
         register = None
         if setting.has_register:
             page, service = map(ports.number, demo_register.PARTIES)
