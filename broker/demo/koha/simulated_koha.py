@@ -1,7 +1,6 @@
 """The simulated Koha: a patron API that answers as Koha 23.05 (docs/reference/koha.md#koha)."""
 
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,8 +21,6 @@ from broker.demo.koha.token_endpoint import Client, IssuedTokens
 
 __all__ = ["Client", "Simulation", "create_app"]
 
-_KEPT_LINES: Final = 10_000
-
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
@@ -32,7 +29,7 @@ class Simulation:
     patrons: Patrons
     tokens: IssuedTokens
     faults: InjectedFaults
-    access: deque[str]  # the request lines of the web server in front of it, decoded
+    access: list[str]  # the request lines of the web server in front of it, decoded
     desk: Circulation
 
 
@@ -59,7 +56,7 @@ def create_app(
     tokens = IssuedTokens(clients or {"broker": Client("demo")})
     app = create_demo_app()
     app.extensions["koha"] = simulation = Simulation(
-        patrons, tokens, faults, deque(maxlen=_KEPT_LINES), Circulation(patrons)
+        patrons, tokens, faults, [], Circulation(patrons)
     )
     app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))
     _strike(app, simulation)
