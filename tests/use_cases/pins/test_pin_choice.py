@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from broker.adapters.stores import sqlite
 from broker.core.borrowers.library_setup import LibraryCapability
-from broker.core.errors import LibraryUnavailable, PinUnderWay
+from broker.core.errors import LibraryUnavailable, LinkGone, PinUnderWay
 from tests.plugins.example_counts import scale_examples
 from tests.plugins.pin_bench import NUMBER, Killed, PinBench
 
@@ -23,6 +23,15 @@ def test_a_poor_pin_is_refused_before_anything_is_called(desk: PinBench, poor: s
     assert desk.pins.choose(NUMBER, poor, "en").result == "refused"
     assert desk.library.pins[NUMBER] == "4071"
     assert desk.due_mails() == []
+
+
+def test_a_used_link_sets_no_second_pin(desk: PinBench) -> None:
+    """Two posts of one link may both have read it before the first one holds the lease."""
+    token = desk.codes.make_link(NUMBER)
+    assert desk.pins.choose(NUMBER, PIN, "en", link_token=token).result == "set"
+    with pytest.raises(LinkGone):
+        desk.pins.choose(NUMBER, "6038", "en", link_token=token)
+    assert desk.library.pins[NUMBER] == PIN
 
 
 def test_a_refusal_leaves_the_pin_and_releases_the_lease(desk: PinBench) -> None:
