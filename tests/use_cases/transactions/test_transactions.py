@@ -10,7 +10,7 @@ import pytest
 from broker.core.errors import BrowserUnmatched
 from broker.core.login.transaction import Transaction
 from broker.use_cases.transactions.transactions import Transactions, draw_reference
-from tests.plugins.core_values import make_transaction
+from tests.plugins.core_values import make_authentication, make_transaction
 
 INSTANT, HALF_AN_HOUR = timedelta(microseconds=1), timedelta(minutes=30)
 Change = Callable[[Transaction], Transaction]
@@ -55,6 +55,17 @@ def test_a_fact_of_a_person_is_nobody_else_s(
     assert transactions.read(begun.id, world.now).transaction.intent is None
     changed = transactions.change(context, intend("student"), world.now, of_person=False)
     assert changed.transaction == replace(begun, **joined, intent="student")
+
+
+def test_requests_at_a_shared_computer_prolong_the_login(
+    world: Any, transactions: Transactions, begun: Transaction
+) -> None:
+    """A request some seconds after the last one writes nothing."""
+    shared = replace(begun, shared=True, authentication=make_authentication())
+    context = transactions.add(shared.mark_attended(world.now), world.now)
+    until, minute = context.transaction.until, timedelta(minutes=1)
+    assert transactions.mark_attended(context, world.now + timedelta(seconds=4)) == context
+    assert transactions.mark_attended(context, world.now + minute).transaction.until == until + minute
 
 
 def test_a_reference_can_be_read_aloud() -> None:

@@ -192,12 +192,13 @@ def sign(
     signature = deepcopy(_build_signature(algorithms))
     signed_info, value = signature
     reference = signed_info[-1]
-    reference.set("URI", f"#{element.get('ID')}")
+    reference.set("URI", f"#{element.attrib['ID']}")
     reference[-1].text = _compute_digest(canonicalize(element), algorithms.digest)
+    # Insert it before signing: lxml may rename its prefix to one that the element declares.
+    element.insert(int(element.find(ISSUER) is not None), signature)
     raw = sign_bytes(canonicalize(signed_info), key, algorithms.method)
     value.text = base64.b64encode(raw).decode()
     signature.append(deepcopy(_key_info(key.certificate)))
-    element.insert(int(element.find(ISSUER) is not None), signature)
 
 
 # Cached: pysaml2 takes as long to write these as to write a Response, and they never change.

@@ -45,6 +45,14 @@ def test_a_request_is_signed_after_its_issuer(forge: Forge) -> None:
     assert xmlsec1(octets(request), forge, "q1") == 0
 
 
+@pytest.mark.server
+def test_a_prefix_that_the_element_has_for_the_namespace_of_signatures_is_kept(forge: Forge) -> None:
+    """The octets that are signed are those that the peer sees."""
+    request = etree.fromstring(REQUEST.replace(b" ID=", f' xmlns:q="{DS}" ID='.encode(), 1))
+    signature.sign(request, forge.upstream.key)
+    assert xmlsec1(octets(request), forge, "q1") == 0
+
+
 @pytest.mark.attack(6, control=True)
 @pytest.mark.profile(8)
 def test_any_of_the_keys_will_do(forge: Forge) -> None:
