@@ -51,7 +51,7 @@ _STORE_CALLS: Final = {
 
 
 _WATCHING: Final = (
-    (application_log, "tell"),
+    (application_log, "log_event"),
     (LogBudget, "write_limited"),
     (metrics.Metrics, "count"),
     (metrics.Metrics, "request"),
