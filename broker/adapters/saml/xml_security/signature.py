@@ -192,7 +192,7 @@ def sign(
     signature = deepcopy(_build_signature(algorithms))
     signed_info, value = signature
     reference = signed_info[-1]
-    reference.set("URI", f"#{element.attrib['ID']}")
+    reference.set("URI", "#" + str(element.attrib["ID"]))
     reference[-1].text = _compute_digest(canonicalize(element), algorithms.digest)
     # Insert it before signing: lxml may rename its prefix to one that the element declares.
     element.insert(int(element.find(ISSUER) is not None), signature)
