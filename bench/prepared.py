@@ -34,6 +34,7 @@ _REQUEST_ID: Final = re.compile(rb'\bID="([^"]+)"')
 class _HubMessage:
     """A Response of the hub, and what its signature covers: the octets of its Assertion, and SignedInfo."""
 
+    in_response_to: bytes  # the request that was answered when the message was written
     xml: bytes
     assertion: bytes
     signed_info: bytes
@@ -67,7 +68,7 @@ class PreparedHub:
         found = _REQUEST_ID.search(carried.xml)
         assert found
         written = _write_response(self, time.monotonic() // _RENEWED_AFTER_S)
-        xml = self._sign(written, {self.first.id.encode(): found[1]})
+        xml = self._sign(written, {written.in_response_to: found[1]})
         return self.first.acs, http_bindings.build_post_fields(xml, "SAMLResponse", carried.relay_state)
 
     def _sign(self, written: _HubMessage, ids: dict[bytes, bytes]) -> bytes:
@@ -87,14 +88,16 @@ def _write_request(service: PreparedService, _: float) -> bytes:
 
 @lru_cache(maxsize=1)
 def _write_response(hub: PreparedHub, _: float) -> _HubMessage:
-    assert hub.first
-    xml = wayf_hub.response(HUB, hub.first, persona("asta"), hub.key, datetime.now(UTC))
+    first = hub.first  # read once, for each thread of a soak may set it
+    assert first
+    xml = wayf_hub.response(HUB, first, persona("asta"), hub.key, datetime.now(UTC))
     assertion = etree.fromstring(xml).find(xml_names.ASSERTION)
     assert assertion is not None
     covered = signature.verify(assertion, [signature.VerifyKey.load(base64.b64decode(hub.key.certificate))])
     signed_info = assertion.find(f"{xml_names.SIGNATURE}/{xml_names.SIGNED_INFO}")
     assert signed_info is not None
-    return _HubMessage(xml, covered, etree.tostring(signed_info, method="c14n", exclusive=True, with_comments=False))
+    covered_info = etree.tostring(signed_info, method="c14n", exclusive=True, with_comments=False)
+    return _HubMessage(first.id.encode(), xml, covered, covered_info)
 
 
 def _replace_ids(text: bytes, ids: dict[bytes, bytes]) -> bytes:
