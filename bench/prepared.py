@@ -96,8 +96,7 @@ def _write_response(hub: PreparedHub, _: float) -> _HubMessage:
     covered = signature.verify(assertion, [signature.VerifyKey.load(base64.b64decode(hub.key.certificate))])
     signed_info = assertion.find(f"{xml_names.SIGNATURE}/{xml_names.SIGNED_INFO}")
     assert signed_info is not None
-    covered_info = etree.tostring(signed_info, method="c14n", exclusive=True, with_comments=False)
-    return _HubMessage(first.id.encode(), xml, covered, covered_info)
+    return _HubMessage(first.id.encode(), xml, covered, etree.tostring(signed_info, method="c14n", exclusive=True))
 
 
 def _replace_ids(text: bytes, ids: dict[bytes, bytes]) -> bytes:
