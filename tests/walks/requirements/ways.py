@@ -58,8 +58,8 @@ def r31(deployment: Deployment) -> None:
 def r32(deployment: Deployment) -> None:
     """WAYF and NemID hand the CPR number to the library, which is said before the choice and asked before it leaves."""
     for language, said in (
-        ("en", ("the library gets your CPR number", "log in with your library account, your CPR number is not sent")),
-        ("da", ("får biblioteket dit CPR-nummer", "på med din lånerkonto, bliver dit CPR-nummer ikke sendt")),
+        ("en", ("we send your CPR number to", "log in with your library account, we do not")),
+        ("da", ("sender vi dit CPR-nummer til", "på med din lånerkonto, sender vi det ikke")),
     ):
         person = visitor(deployment, language)
         chooser = person.ask()

@@ -62,6 +62,11 @@ _ROLES: Final[Mapping[str, LazyString]] = {
     "alum": _("former student"),
     "library-walk-in": _("library visitor"),
 }
+# Other values in words, by attribute; any other value is shown as it is.
+_VALUES: Final[Mapping[str, Mapping[str, LazyString]]] = {
+    "eduPersonAssurance": {"substantial": _("substantial"), "high": _("high")},
+    "preferredLanguage": {"da": _("Danish"), "en": _("English")},
+}
 # Attributes whose values need no label.
 _PLAIN: Final = frozenset({"gn", "sn", "cn", "displayName", "mail", "eduPersonScopedAffiliation"})
 
@@ -216,7 +221,7 @@ class ConsentScreen:
         )
 
     def _show_value(self, name: str, value: str) -> ShownValue:
-        words = ""
+        words = str(_VALUES.get(name, {}).get(value.lower(), ""))
         if name in _ROLE_ATTRIBUTES:
             institutions = self.upstream.institutions if self.upstream else ()
             words = role_in_words(value, institutions, self.language)
@@ -277,8 +282,13 @@ def role_in_words(value: str, institutions: Iterable[Institution], language: str
         return ""
     if not scope:
         return str(role)
-    place = _name_institution(scope.lower(), institutions, language) or scope
-    return str(_("%(role)s at %(institution)s", role=role, institution=place))
+    return str(
+        _(
+            "%(role)s at %(institution)s",
+            role=role,
+            institution=_name_institution(scope.lower(), institutions, language) or scope,
+        )
+    )
 
 
 def _name_institution(scope: str, institutions: Iterable[Institution], language: str) -> str:
