@@ -68,7 +68,7 @@ your account. We never ask for it in an email or on the telephone.
         text=_(
             """Hello
 
-Somebody used your number and your PIN to log in with your library account at
+Your number and your PIN have just been used to log in with your library account at
 %(library)s.
 When: %(asked_at)s
 From where: %(asked_from)s
@@ -92,7 +92,8 @@ Kind regards
         text=_(
             """Hello
 
-A new PIN for your library account at %(library)s was asked for on %(asked_at)s.
+Somebody has asked for a new PIN for your library account at %(library)s.
+When: %(asked_at)s
 
 Open this link to choose the PIN:
 %(link)s
@@ -113,8 +114,8 @@ If you did not ask for this, you do not need to do anything: your PIN stays as i
 
 You now have a library account at %(library)s.
 
-You use a PIN of four digits at the self-service machines and to log in with your
-library account. If you have not yet chosen your PIN, open this link:
+You log in with your CPR number and a PIN of four digits. You also use the PIN at the
+self-service machines. If you have not yet chosen your PIN, open this link:
 %(link)s
 
 The link works for seven days. After that you get a new one at %(pin_url)s
@@ -125,11 +126,11 @@ The link works for seven days. After that you get a new one at %(pin_url)s
         ),
     ),
     ChangedPinMail: MailText(
-        subject=_("Your PIN for %(library)s has been changed"),
+        subject=_("Your PIN for %(library)s has been chosen"),
         text=_(
             """Hello
 
-A new PIN has just been chosen for your library account at %(library)s. If it was you,
+A PIN has just been chosen for your library account at %(library)s. If it was you,
 there is nothing to do.
 
 If it was not you, choose a new PIN at once at %(pin_url)s and contact %(asked)s

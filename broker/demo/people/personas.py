@@ -79,14 +79,14 @@ _LOGINS: Final = (
     Persona(
         "gry",
         AU,
-        ("student with a replacement number", "studerende med et erstatningsnummer"),
+        ("student with a stand-in for a CPR number", "studerende med et erstatnings-CPR-nummer"),
         university_attributes("gry", "Gry Falk", "6703004768", ("student@au.dk",)),
         "replacement_number",
     ),
     Persona(
         "hugo",
         AU,
-        ("student with a constructed number", "studerende med et konstrueret nummer"),
+        ("student with a number made by the university", "studerende med universitetets nummer"),
         university_attributes("hugo", "Hugo Marsh", "120199ABC1", ("student@au.dk",)),
         "constructed_number",
     ),
@@ -112,8 +112,8 @@ _LOGINS: Final = (
         "jens",
         AU,
         (
-            "student, already a private borrower, who takes the upgrade",
-            "studerende, der er privat låner og siger ja til at blive opgraderet",
+            "private borrower who has become a student, and says yes to the new kind of account",
+            "privat låner, der er blevet studerende og siger ja til den nye slags konto",
         ),
         university_attributes("jens", "Jens Høj", "2102014459", ("student@au.dk",)),
         "STUDENT",
@@ -136,7 +136,7 @@ _LOGINS: Final = (
         "karla",
         AU,
         (
-            "student, registered by the desk with a hyphen and a working PIN",
+            "student whom the desk has registered, with a PIN",
             "studerende, oprettet i skranken, med pinkode",
         ),
         university_attributes("karla", "Karla Dam", "1111024568", ("student@au.dk",)),
@@ -176,8 +176,8 @@ _LOGINS: Final = (
         "nils",
         NEMLOGIN,
         (
-            "private adult whose number fails modulus 11",
-            "privat voksen med et CPR-nummer uden modulus 11",
+            "private adult with a newer CPR number, without a check digit",
+            "privat voksen med et nyere CPR-nummer uden kontrolciffer",
         ),
         eid_attributes(3, "Nils Eg", "0101800003"),
         "PRIVATE",
@@ -227,10 +227,7 @@ _SIGNING_UP: Final = (
     Persona(
         "poul",
         AU,
-        (
-            "employee who says student: the university decides",
-            "ansat, der siger studerende: universitetet afgør det",
-        ),
+        ("employee who chooses student by mistake", "ansat, der ved en fejl vælger studerende"),
         university_attributes("poul", "Poul Ager", "0107884084", ("employee@au.dk",)),
         "EMPLOYEE",
         sign_up="student",

@@ -51,8 +51,8 @@ STORIES: Final = (
     ),
     Story(
         (
-            "A nurse with a kaldemail (an email address that shows that she works there)",
-            "En sygeplejerske med kaldemail (en mailadresse, der viser, at hun er ansat)",
+            "A nurse with a kaldemail (an email address of the hospital's employees)",
+            "En sygeplejerske med kaldemail (en mailadresse for hospitalets ansatte)",
         ),
         (
             (
@@ -71,8 +71,8 @@ STORIES: Final = (
         ("A private user with MitID", "En privat bruger med MitID"),
         (
             (
-                "Choose Eva Storgaard. The timeline shows which policy let her in.",
-                "Vælg Eva Storgaard. Tidslinjen viser, hvilken regel der gav adgang.",
+                "Choose Eva Storgaard, and agree. The timeline shows which policy let her in.",
+                "Vælg Eva Storgaard, og giv samtykke. Tidslinjen viser reglen, der gav adgang.",
             ),
         ),
         "/my-loans?way=nemid",
@@ -85,8 +85,14 @@ STORIES: Final = (
                 "Vælg Ib Waters. Mine lån afviser ham og fortæller, hvad han kan gøre.",
             ),
             (
-                "He can still read online: log in at Electronic resources with his university.",
-                "Han kan stadig læse online: log på Elektroniske ressourcer med universitetslogin.",
+                (
+                    "He can still read online: log in at Electronic resources with his university. "
+                    "He is told what is sent, not asked."
+                ),
+                (
+                    "Han kan stadig læse online: log på Elektroniske ressourcer med "
+                    "universitetslogin. Han får at vide, hvad der sendes, men bliver ikke spurgt."
+                ),
             ),
         ),
         "/my-loans?way=wayf",
@@ -128,12 +134,12 @@ STORIES: Final = (
             ),
             (
                 (
-                    "Open the line “Edits a policy”: - is before, + is after. In a few seconds "
-                    "the timeline says that the edit is in force."
+                    "Open the line “Edits a policy” in the timeline: - is before, + is after. A "
+                    "few seconds later a line says that the edit is in force."
                 ),
                 (
-                    "Åbn linjen ”Retter en regel”: - er før, + er efter. Efter få sekunder "
-                    "fortæller tidslinjen, at ændringen gælder."
+                    "Åbn linjen ”Retter en regel” i tidslinjen: - er før, + er efter. Få sekunder "
+                    "senere fortæller en linje, at ændringen gælder."
                 ),
             ),
             (

@@ -36,9 +36,6 @@ _PIN: Final = re.compile(r'("password(?:_2)?": )"[^"]*"')
 _FIELDS: Final[Mapping[str, Texts]] = {
     "service": ("Service", "Tjeneste"),
     "upstream": ("Login method", "Loginmetode"),
-    "rule": ("Line of the policy", "Linje i reglen"),
-    "reason": ("Reason", "Årsag"),
-    "outcome": ("Outcome", "Resultat"),
     "fault": ("Fault", "Fejl"),
     "by": ("Role", "Rolle"),
 }
@@ -49,7 +46,11 @@ _AFFILIATIONS: Final[Mapping[str, Texts]] = {
     "private": ("private user", "privat bruger"),
 }
 _EVENTS: Final = {
-    "issued": ("The policy lets the person in as", "Reglerne giver adgang som"),
+    "issued": (
+        "The policy decides what the service gets:",
+        "Reglen afgør, hvad tjenesten får at vide:",
+    ),
+    "signed_up": ("The person is signed up:", "Personen er oprettet:"),
     "refused": ("Refused:", "Afvist:"),
     "pin_changed": ("The person has chosen a PIN", "Personen har valgt en pinkode"),
     "proof_mailed": (
@@ -57,16 +58,19 @@ _EVENTS: Final = {
         "En kode er sendt til en mailadresse for at bekræfte den",
     ),
     "proved": ("The mailbox is proved", "Mailadressen er bekræftet"),
-    "policies_changed": ("The edited policies are in force", "De ændrede regler gælder nu"),
+    "policies_changed": ("The edited policy is in force", "Den ændrede regel gælder nu"),
     "policies_stale": (
-        "The edited policies are refused; the earlier ones stay in force",
-        "De ændrede regler er afvist; de tidligere gælder stadig",
+        "The edited policy is refused; the earlier one stays in force",
+        "Den ændrede regel er afvist; den tidligere gælder stadig",
     ),
     "policies_recovered": (
         "The policy files are in order again",
         "Reglernes filer er i orden igen",
     ),
-    "register_looked_up": ("The register of persons is asked", "Personregisteret bliver spurgt"),
+    "register_looked_up": (
+        "Looks the person up in the CPR register",
+        "Slår personen op i CPR-registeret",
+    ),
 }
 
 # Events of the audit log; those of staff are named after the button.
@@ -75,7 +79,6 @@ _AUDIT_EVENTS: Final = {
     "consent_refused": ("The person refuses consent", "Personen afviser samtykke"),
     "consent_withdrawn": ("The person withdraws consent", "Personen trækker samtykket tilbage"),
     "enrolment_case": ("A case for staff:", "En sag til personalet:"),
-    "enrolment_done": ("The library account is in order", "Lånerkontoen er i orden"),
     "staff_looked": ("Staff look at cases or a person", "Personalet ser på sager eller en person"),
     "try_again": ("Staff press Try again", "Personalet trykker på Prøv igen"),
     "another_person": (
@@ -154,11 +157,13 @@ class Timeline:
             if response.mimetype == "text/html":
                 for value in _RESPONSE.findall(response.get_data(as_text=True)):
                     xml = b64decode(html.unescape(value))
+                    attributes = read_attributes(etree.fromstring(xml))
+                    said = ", ".join((*attributes.get("cn", ()), "Response"))
                     title = (
-                        "Says who the person is (Response)",
-                        "Fortæller, hvem personen er (Response)",
+                        f"Says who the person is ({said})",
+                        f"Fortæller, hvem personen er ({said})",
                     )
-                    facts = _list_facts(read_attributes(etree.fromstring(xml)))
+                    facts = _list_facts(attributes)
                     self.add(name, BROKER, title, raw=_format_xml(xml), facts=facts)
             return response
 
@@ -260,7 +265,7 @@ def _read_lines(log: Path, titles: Mapping[str, Texts]) -> Iterator[Entry]:
 
 def _describe(event: str, fields: Mapping[str, Any], title: Texts) -> Entry:
     en, da = title
-    if event == "issued":
+    if event in {"issued", "signed_up"}:
         affiliation = fields.get("affiliation", "")
         known = _AFFILIATIONS.get(affiliation, (affiliation, affiliation))
         en, da = f"{en} {known[0]}", f"{da} {known[1]}"
@@ -269,7 +274,8 @@ def _describe(event: str, fields: Mapping[str, Any], title: Texts) -> Entry:
         en, da = f"{en} {reason.en}", f"{da} {reason.da}"
     place = fields.get("rule") or fields.get("fault", "").partition(": ")[0]
     if place:
-        en, da = f"{en} ({place})", f"{da} ({place})"
+        en = f"{en} ({place.replace(':', ', line ')})"
+        da = f"{da} ({place.replace(':', ', linje ')})"
     facts = [(label, str(fields[name])) for name, label in _FIELDS.items() if name in fields]
     at = datetime.fromisoformat(fields.get("timestamp") or fields["at"])
     if event == "staff_looked":  # The audit log has no fractions: this follows what it looks at.

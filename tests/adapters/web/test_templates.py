@@ -111,9 +111,9 @@ def test_the_question_says_who_what_and_why(app: Flask, language: str) -> None:
     source = page(app, "ask", language)
     wanted = {
         "da": ["Aarhus Universitet", "Det Kgl. Eksempelbibliotek", "at se og forny dine lån.", "••••••-••••",
-               "tildeles, når du fortsætter", "Pseudonym hos denne tjeneste", "Dit samtykke", "employee@clin.au.dk"],
+               "oprettes, hvis du ikke har en", "Tilfældigt nummer til denne tjeneste", "Dit samtykke", "employee@clin.au.dk"],
         "en": ["Aarhus University", "The Royal Example Library", "to see and renew your loans.", "••••••-••••",
-               "assigned when you continue", "Pseudonym for this service", "Your consent", "employee@clin.au.dk"],
+               "created if you do not have one", "Random number for this service", "Your consent", "employee@clin.au.dk"],
     }[language]  # fmt: skip
     assert [text for text in [*wanted, "dpo@library.example"] if text not in spoken(source)] == []
     names = re.findall(r'data-attribute="(\w+)"', source)

@@ -83,7 +83,7 @@ def r02(deployment: Deployment) -> None:
     assert count_creates(deployment) == 0
     assert borrower(deployment, pia)["patron_id"] == before
     assert any(urlsplit(each).path == "/pin" for each in links(page))
-    assert "your number in the library system" in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
+    assert "its number in the library system" in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
     assert "created if you do not have one" not in words(asked)
 
 
@@ -195,7 +195,7 @@ def r08(deployment: Deployment) -> None:
 def r39(deployment: Deployment) -> None:
     """Give a new person the rights at a login through the university, and mail a login that works."""
     assert "Log in through Aarhus University" in words(visitor(deployment).get(FAQ))
-    assert "medmindre du allerede har fået en mail" in words(visitor(deployment, "da").get(FAQ))
+    assert "hvis du allerede har fået en velkomstmail" in words(visitor(deployment, "da").get(FAQ))
     sara, person, by_eid = persona("sara"), visitor(deployment), visitor(deployment)
     assert mark(finish_login(person, sign_up(person, sara, "student"))) == ("done", "created")
     number = str(borrower(deployment, sara)["patron_id"])
