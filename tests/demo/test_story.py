@@ -70,7 +70,7 @@ def test_a_login_is_recorded_from_request_to_assertion(deployment: Deployment) -
     assert (request.title[0], "AuthnRequest" in request.raw) == ("Asks for a login to my-loans (AuthnRequest)", True)
     assert (response.sender, response.title[0], "EncryptedAssertion" in response.raw) == (
         BROKER,
-        "Says who has logged in (Response)",
+        "Says who has logged in (encrypted Response)",
         True,
     )
     assert (read.title[0], (("Surname", "Efternavn"), "Ravn") in read.facts) == ("Reads the answer: logged in", True)

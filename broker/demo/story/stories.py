@@ -109,8 +109,8 @@ STORIES: Final = (
                 "Åbn personalets side som Cilla Overgaard. Sagen fortæller, hvad der skal rettes.",
             ),
             (
-                "Merge one into the other on the page of borrowers, then press Try again.",
-                "Læg den ene ind under den anden på siden med lånere. Tryk på Prøv igen i sagen.",
+                "Merge them on the page of borrowers, press Try again, and log in as Per again.",
+                "Slå dem sammen på siden med lånere, tryk på Prøv igen, og log på som Per igen.",
             ),
         ),
         "/my-loans?way=nemid",
@@ -135,11 +135,13 @@ STORIES: Final = (
             (
                 (
                     "Open the line “Edits a policy” in the timeline: - is before, + is after. A "
-                    "few seconds later a line says that the edit is in force."
+                    "few seconds later a line says that the edit is in force. The line with "
+                    "“expect” is the file's own example, which must agree."
                 ),
                 (
                     "Åbn linjen ”Retter en regel” i tidslinjen: - er før, + er efter. Få sekunder "
-                    "senere fortæller en linje, at ændringen gælder."
+                    "senere fortæller en linje, at ændringen gælder. Linjen med ”expect” er "
+                    "filens eget eksempel, som skal passe."
                 ),
             ),
             (

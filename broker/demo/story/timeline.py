@@ -36,6 +36,7 @@ _PIN: Final = re.compile(r'("password(?:_2)?": )"[^"]*"')
 _FIELDS: Final[Mapping[str, Texts]] = {
     "service": ("Service", "Tjeneste"),
     "upstream": ("Login method", "Loginmetode"),
+    "released": ("What is sent", "Det, der sendes"),
     "fault": ("Fault", "Fejl"),
     "by": ("Role", "Rolle"),
 }
@@ -180,8 +181,8 @@ class Timeline:
             if "SAMLResponse" in request.form:
                 raw = _format_xml(b64decode(request.form["SAMLResponse"]))
                 title = (
-                    "Says who has logged in (Response)",
-                    "Fortæller, hvem der er logget på (Response)",
+                    "Says who has logged in (encrypted Response)",
+                    "Fortæller, hvem der er logget på (krypteret Response)",
                 )
                 self.add(BROKER, name, title, raw=raw)
                 # demo/library/services.py sets g.landing when it opens the Response.

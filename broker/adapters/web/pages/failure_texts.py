@@ -373,8 +373,8 @@ _PINS: Final[Mapping[str, ReasonText]] = {
     "pin_trivial": ReasonText(
         _("This PIN is too easy to guess"),
         _(
-            "It cannot be digits in order (1234, 4321) or a pair twice (4747). It cannot begin "
-            "with 19 or 20, or come from your date of birth or CPR number."
+            "It cannot be digits in order (1234, 4321), four alike (7777) or a pair twice (4747). "
+            "It cannot begin with 19 or 20, or be part of your date of birth or CPR number."
         ),
     ),
     "pin_differs": ReasonText(
