@@ -104,7 +104,11 @@ def transaction(**facts: Any) -> Transaction:
 
 
 def make_question(
-    basis: LegalBasis = "consent", items: tuple[Item, ...] = ITEMS, *, changed: bool = False, transient: bool = False
+    basis: LegalBasis = "consent",
+    items: tuple[Item, ...] = ITEMS,
+    *,
+    changed: ReceiptEvent | None = None,
+    transient: bool = False,
 ) -> Ask:
     """Give the question that these items lead to."""
     place = PolicyLine("student.yaml", 1)
@@ -124,8 +128,10 @@ def make_question(
         items=items,
         policy="d" * 64,
     )
-    earlier = Receipt("r1", ReceiptEvent.INFORMED, NOW, "en", "p", "d" * 64, basis, ("borrower_number",), "", None)
-    question = Question(disclosure, earlier if changed else None)
+    earlier = None
+    if changed:
+        earlier = Receipt("r1", changed, NOW, "en", "p", "d" * 64, basis, ("borrower_number", "mail"), "", None)
+    question = Question(disclosure, earlier)
     return Ask(question, Decision(Effect.PERMIT, (), "student", policy, release, digest="d" * 64))
 
 
@@ -203,7 +209,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     }  # fmt: skip
     kept = {**done, "outcome": "unchanged", "mailed": False, "here": replace(SERVICE, url=None)}
     consent = {"step": "ask", "token": "t~t", "shared": False, "logo": "", "service": service}
-    inform = make_question("public_task", ITEMS[:3], changed=True, transient=True)
+    inform = make_question("public_task", ITEMS[:3], changed=ReceiptEvent.INFORMED, transient=True)
     mismatch = replace(
         make_question("contract", ITEMS[:3]), decision=replace(make_question().decision, mismatch="hospital")
     )
@@ -279,7 +285,10 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "inform-contract": ("consent.html", {**consent, "screen": screen(spoken, mismatch)}),
         "inform-law": (
             "consent.html",
-            {**consent, "screen": screen(spoken, make_question("legal_obligation", ITEMS[:1]))},
+            {
+                **consent,
+                "screen": screen(spoken, make_question("legal_obligation", ITEMS[:1], changed=ReceiptEvent.REFUSED)),
+            },
         ),
         "ask-problem": (
             "consent.html",

@@ -139,6 +139,12 @@ def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None
     assert '<form method="post" action="https://loans.library.example/acs">' in source
 
 
+def test_the_notice_says_what_is_no_longer_sent_after_a_yes_only(app: Flask) -> None:
+    """A person who refused sent nothing that could now be left out."""
+    assert "No longer sent: Mail address." in spoken(page(app, "inform"))
+    assert "No longer sent" not in spoken(page(app, "inform-law"))
+
+
 @pytest.mark.parametrize("name", ["refused", "declined", "onward", "post-shared", "reveal", "error", "changed"])
 def test_a_page_after_a_form_has_a_link_to_the_other_language(app: Flask, name: str) -> None:
     """The link asks for the same step and carries nothing of what the form sent."""

@@ -134,7 +134,7 @@ def r34(deployment: Deployment) -> None:
     assert landing.attributes["uid"] == (str(borrower(deployment, pia)["patron_id"]),)
     new = visitor(deployment)
     done = finish_login(new, sign_up(new, persona("sara"), "student"))
-    assert "You can also choose the PIN later: we email a link to" in words(done)
+    assert "we email a link to sara@post.au.example. It works for seven days." in words(done)
     choose_pin(visitor(deployment), "sara@post.au.example", "6038")
     assert deployment.koha.patrons.find_by_password("2209044075", "6038")
 
